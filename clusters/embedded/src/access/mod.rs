@@ -1,0 +1,3 @@
+//! Who asks (authentication) and what they may do (RBAC, reviews).
+
+pub mod credentials;

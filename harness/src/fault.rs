@@ -1,0 +1,77 @@
+//! A named way to break a platform, which one or more checks must notice.
+//!
+//! A fault is data: changes to Kubernetes objects, so that the same fault can be applied to the embedded platform and to
+//! a disposable cluster. Behaviour that no object of a real platform controls is a switch of the embedded platform: a
+//! key of its ConfigMap `embedded-reference-platform/switches`.
+
+use clusters::versions::Contract;
+
+/// A named way to break a platform.
+#[derive(Debug)]
+pub struct Fault {
+    /// Its name, in kebab case, for example `katib-route-removed`.
+    pub name: &'static str,
+    /// What it breaks, in one sentence.
+    pub what: &'static str,
+    /// The contracts that have what it breaks; empty means all.
+    pub contracts: &'static [Contract],
+    /// What to change, in order.
+    pub changes: &'static [Change],
+}
+
+/// One change to the platform's objects.
+#[derive(Debug)]
+pub enum Change {
+    /// Deletes an object.
+    Delete(Ref),
+    /// Merges JSON into an object (RFC 7396).
+    Merge(Ref, &'static str),
+    /// Applies a JSON patch to an object (RFC 6902).
+    Patch(Ref, &'static str),
+    /// Replaces a text by another in a string of an object: in `data` of a ConfigMap or (decoded) of a Secret.
+    Replace {
+        /// The object.
+        object: Ref,
+        /// The key in `data`.
+        key: &'static str,
+        /// What to find. A fault that finds nothing is an error, not a pass.
+        find: &'static str,
+        /// What to put in its place.
+        put: &'static str,
+    },
+    /// Creates an object from YAML.
+    Create(&'static str),
+    /// Turns on a switch of the embedded platform.
+    Switch(&'static str),
+}
+
+/// Names an object, or by prefix an object whose name ends in a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ref {
+    /// For example `networking.istio.io/v1beta1`, or `v1`.
+    pub api_version: &'static str,
+    /// For example `VirtualService`.
+    pub kind: &'static str,
+    /// Namespace, empty if cluster-scoped.
+    pub namespace: &'static str,
+    /// Name; a final `*` stands for any rest, and the first match is taken.
+    pub name: &'static str,
+}
+
+/// A fault that applies to all contracts.
+pub const fn fault(name: &'static str, what: &'static str, changes: &'static [Change]) -> Fault {
+    Fault { name, what, contracts: &[], changes }
+}
+
+/// Names an object.
+pub const fn object(api_version: &'static str, kind: &'static str, namespace: &'static str, name: &'static str) -> Ref {
+    Ref { api_version, kind, namespace, name }
+}
+
+impl Fault {
+    /// Limits the fault to contracts.
+    pub const fn only(mut self, contracts: &'static [Contract]) -> Self {
+        self.contracts = contracts;
+        self
+    }
+}

@@ -1,0 +1,79 @@
+//! How a check ends early: the platform failed it, or it could not tell.
+
+use reports::model::{Failure, Problem, Skip};
+
+/// What a check's function returns: `Ok` is a pass.
+pub type Checked<T = ()> = Result<T, Stop>;
+
+/// Why a check ended without a pass. Denied, allowed and could-not-tell are three different things: only what the
+/// platform answered may become [`Stop::Failed`]; a transport or harness error is [`Stop::Errored`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stop {
+    /// The platform does not meet the requirement.
+    Failed(Box<Failure>),
+    /// Could not tell.
+    Errored(Box<Problem>),
+    /// It turned out not to apply.
+    Skipped(Skip),
+}
+
+impl Stop {
+    /// The platform differs from the requirement.
+    #[must_use]
+    pub fn failed(expected: impl Into<String>, actual: impl Into<String>) -> Self {
+        Self::Failed(Box::new(Failure {
+            expected: expected.into(),
+            actual: actual.into(),
+            at: None,
+            cause: None,
+            fix: None,
+        }))
+    }
+
+    /// Could not tell. `class` is one of those that [`Problem::class`] lists.
+    #[must_use]
+    pub fn errored(class: &str, message: impl Into<String>) -> Self {
+        Self::Errored(Box::new(Problem { class: class.into(), message: message.into(), next: None }))
+    }
+
+    /// The platform does not have what the check is about.
+    #[must_use]
+    pub fn absent(feature: impl Into<String>) -> Self {
+        Self::Skipped(Skip::FeatureAbsent { feature: feature.into() })
+    }
+
+    /// Says where it was seen: a request line, an object.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<String>) -> Self {
+        if let Self::Failed(failure) = &mut self {
+            failure.at = Some(place.into());
+        }
+        self
+    }
+
+    /// Names the object or setting that most likely causes it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        if let Self::Failed(failure) = &mut self {
+            failure.cause = Some(cause.into());
+        }
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn fix(mut self, what: impl Into<String>) -> Self {
+        match &mut self {
+            Self::Failed(failure) => failure.fix = Some(what.into()),
+            Self::Errored(problem) => problem.next = Some(what.into()),
+            Self::Skipped(_) => {}
+        }
+        self
+    }
+}
+
+impl From<kube::Error> for Stop {
+    fn from(error: kube::Error) -> Self {
+        Self::errored("kubernetes", error.to_string())
+    }
+}
