@@ -6,6 +6,10 @@ use tokio::net::TcpListener;
 
 use crate::platform::World;
 
+pub mod status;
+
+pub use status::Status;
+
 /// Serves the API until dropped.
 pub async fn serve(world: Arc<World>, listener: TcpListener) {
     let _ = (world, listener);
