@@ -31,10 +31,53 @@ pub trait Actor: Send + Sync {
     fn serve(&self, visit: Visit, request: Request<Body>) -> BoxFuture<'static, Response<Body>>;
 }
 
+/// Which actor plays which image: the last one or two parts of the repository, and the actor. One row an image; an
+/// application adds its rows here.
+static CAST: &[(&str, &dyn Actor)] = &[];
+
 /// The actor that plays an image, if there is one. Matched by the repository's last parts, whatever the registry and
 /// tag: sites mirror images.
 #[must_use]
 pub fn playing(image: &str) -> Option<&'static dyn Actor> {
-    let _ = image;
-    None
+    let repository = repository(image);
+    CAST.iter()
+        .find(|(pattern, _)| {
+            repository.strip_suffix(pattern).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+        })
+        .map(|(_, actor)| *actor)
+}
+
+/// The repository of an image reference, without tag and digest.
+#[must_use]
+pub fn repository(image: &str) -> &str {
+    let image = image.split_once('@').map_or(image, |(name, _)| name);
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => image,
+    }
+}
+
+/// The tag of an image reference, or an empty string.
+#[must_use]
+pub fn tag(image: &str) -> &str {
+    let image = image.split_once('@').map_or(image, |(name, _)| name);
+    image.strip_prefix(repository(image)).and_then(|rest| rest.strip_prefix(':')).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{repository, tag};
+
+    #[test]
+    fn image_references_are_taken_apart() {
+        for (image, name, version) in [
+            ("ghcr.io/dexidp/dex:v2.41.1", "ghcr.io/dexidp/dex", "v2.41.1"),
+            ("mirror:5000/dex", "mirror:5000/dex", ""),
+            ("mirror:5000/dex:1@sha256:00", "mirror:5000/dex", "1"),
+            ("dex@sha256:00", "dex", ""),
+            ("", "", ""),
+        ] {
+            assert_eq!((repository(image), tag(image)), (name, version), "{image}");
+        }
+    }
 }
