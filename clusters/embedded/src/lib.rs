@@ -19,4 +19,4 @@ pub mod platform;
 pub mod store;
 pub mod switches;
 
-pub use platform::{Options, Platform, Start, StartError};
+pub use platform::{Options, Platform, Release, Start, StartError};

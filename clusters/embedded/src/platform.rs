@@ -19,10 +19,19 @@ pub enum Start {
     /// A bare Kubernetes cluster with a node and a default StorageClass: for the installer.
     #[default]
     Blank,
-    /// The built-in blueprint of contract A (as kubeflow/manifests v1.8: oidc-authservice).
-    ContractA,
-    /// The built-in blueprint of contract B (as kubeflow/manifests v1.9 and later: oauth2-proxy).
-    ContractB,
+    /// The built-in blueprint of a release.
+    Release(Release),
+}
+
+/// The releases of kubeflow/manifests that have a built-in blueprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// v1.8.1: contract A, oidc-authservice.
+    V1_8_1,
+    /// v1.9.1: contract B, oauth2-proxy.
+    V1_9_1,
+    /// v1.10.2: contract B.
+    V1_10_2,
 }
 
 /// How to start a platform.
