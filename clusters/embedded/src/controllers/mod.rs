@@ -1,6 +1,8 @@
 //! What moves objects along without being asked: workloads make pods, pods get ready, Services get endpoints, owners
 //! take their dependants with them.
 
+pub mod bootstrap;
+
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
