@@ -1,5 +1,13 @@
 //! The programs of the platform, played: an actor answers for a container while a ready pod runs its image.
 
+pub mod dashboard;
+mod express;
+pub mod katib_ui;
+pub mod kfam;
+pub mod metadata_envoy;
+pub mod pipelines_ui;
+pub mod web_app;
+
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -8,6 +16,7 @@ use http::{Request, Response};
 use serde_json::Value;
 
 use crate::mesh::Caller;
+use crate::object;
 use crate::platform::World;
 
 /// One request's way to an actor: where it arrived and who sent it.
@@ -25,6 +34,29 @@ pub struct Visit {
     pub caller: Caller,
 }
 
+impl Visit {
+    /// The answering pod as a caller of others.
+    #[must_use]
+    pub fn as_caller(&self) -> Caller {
+        let account = object::text(&self.pod, "/spec/serviceAccountName");
+        Caller {
+            namespace: object::namespace(&self.pod).to_owned(),
+            service_account: if account.is_empty() { "default" } else { account }.to_owned(),
+            in_mesh: object::list(&self.pod, "/spec/containers")
+                .iter()
+                .chain(object::list(&self.pod, "/spec/initContainers"))
+                .any(|container| object::text(container, "/name") == "istio-proxy"),
+        }
+    }
+}
+
+/// The first value of a query parameter.
+fn query(uri: &http::Uri, name: &str) -> Option<String> {
+    url::form_urlencoded::parse(uri.query()?.as_bytes())
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+}
+
 /// A played program.
 pub trait Actor: Send + Sync {
     /// Answers one request, as the program in that container would.
@@ -33,7 +65,19 @@ pub trait Actor: Send + Sync {
 
 /// Which actor plays which image: the last one or two parts of the repository, and the actor. One row an image; an
 /// application adds its rows here.
-static CAST: &[(&str, &dyn Actor)] = &[];
+static CAST: &[(&str, &dyn Actor)] = &[
+    ("centraldashboard", &dashboard::Dashboard),
+    ("kfam", &kfam::Kfam),
+    ("jupyter-web-app", &&web_app::NOTEBOOKS),
+    ("volumes-web-app", &&web_app::VOLUMES),
+    ("tensorboards-web-app", &&web_app::TENSORBOARDS),
+    ("models-web-app", &&web_app::MODELS),
+    ("ml-pipeline/frontend", &pipelines_ui::PipelinesUi),
+    ("kfp-frontend", &pipelines_ui::PipelinesUi),
+    ("katib-ui", &katib_ui::KatibUi),
+    ("metadata-envoy", &metadata_envoy::MetadataEnvoy),
+    ("kfp-metadata-envoy", &metadata_envoy::MetadataEnvoy),
+];
 
 /// The actor that plays an image, if there is one. Matched by the repository's last parts, whatever the registry and
 /// tag: sites mirror images.
