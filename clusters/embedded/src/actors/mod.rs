@@ -1,10 +1,14 @@
 //! The programs of the platform, played: an actor answers for a container while a ready pod runs its image.
 
 pub mod dashboard;
+pub mod dex;
 mod express;
 pub mod katib_ui;
 pub mod kfam;
+#[cfg(test)]
+mod logins;
 pub mod metadata_envoy;
+pub mod net_http;
 pub mod pipelines_ui;
 pub mod web_app;
 
@@ -59,6 +63,15 @@ fn query(uri: &http::Uri, name: &str) -> Option<String> {
 
 /// A played program.
 pub trait Actor: Send + Sync {
+    /// Starts the program when its container starts: it reads its configuration, once.
+    ///
+    /// # Errors
+    /// What the program prints before it exits with status 1, in one line, without secrets.
+    fn start(&self, world: &World, pod: &Value, container: &str) -> Result<(), String> {
+        let _ = (world, pod, container);
+        Ok(())
+    }
+
     /// Answers one request, as the program in that container would.
     fn serve(&self, visit: Visit, request: Request<Body>) -> BoxFuture<'static, Response<Body>>;
 }
@@ -66,6 +79,7 @@ pub trait Actor: Send + Sync {
 /// Which actor plays which image: the last one or two parts of the repository, and the actor. One row an image; an
 /// application adds its rows here.
 static CAST: &[(&str, &dyn Actor)] = &[
+    ("dex", &dex::Dex),
     ("centraldashboard", &dashboard::Dashboard),
     ("kfam", &kfam::Kfam),
     ("jupyter-web-app", &&web_app::NOTEBOOKS),

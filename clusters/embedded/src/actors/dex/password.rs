@@ -1,0 +1,76 @@
+//! Checking a password against its bcrypt hash.
+
+use super::settings::Settings;
+use super::store::Claims;
+
+/// Costs that Dex accepts: `bcrypt.DefaultCost` and the `upBoundCost` of dexidp/dex `server/api.go`.
+const COSTS: std::ops::RangeInclusive<u32> = 10..=16;
+
+/// What a password check found out.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Check {
+    /// It is the user's password.
+    Good(Box<Claims>),
+    /// No such user, or another password: Dex does not tell which.
+    Bad,
+    /// The hash is not one that Dex works with; the text goes to the page.
+    Refused(String),
+}
+
+/// Checks a password; the hash is computed on the blocking pool, as it takes a quarter of a second.
+pub async fn check(settings: &Settings, email: &str, password: &str) -> Check {
+    let Some(user) = settings.user(email).cloned() else { return Check::Bad };
+    match cost(&user.hash) {
+        Some(cost) if COSTS.contains(&cost) => {}
+        Some(cost) if cost < *COSTS.start() => {
+            return Check::Refused(format!(
+                "given hash cost = {cost} does not meet minimum cost requirement = {}",
+                COSTS.start()
+            ));
+        }
+        other => {
+            return Check::Refused(format!(
+                "given hash cost = {} is above upper bound cost = {}, recommended cost = {}",
+                other.unwrap_or_default(),
+                COSTS.end(),
+                COSTS.start()
+            ));
+        }
+    }
+    let (hash, password) = (user.hash.clone(), password.to_owned());
+    let good = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false)).await;
+    if !good.unwrap_or(false) {
+        return Check::Bad;
+    }
+    Check::Good(Box::new(Claims {
+        user_id: user.user_id,
+        username: user.username,
+        email: user.email,
+        email_verified: true,
+        groups: Vec::new(),
+    }))
+}
+
+/// The cost of a bcrypt hash (`$2y$12$…`); `None` if the text is none.
+#[must_use]
+pub fn cost(hash: &str) -> Option<u32> {
+    let mut parts = hash.strip_prefix("$2")?.split('$');
+    let (minor, cost, salted) = (parts.next()?, parts.next()?, parts.next()?);
+    let well_formed = minor.len() <= 1 && cost.len() == 2 && salted.len() == 53 && parts.next().is_none();
+    cost.parse().ok().filter(|cost| well_formed && (4..=31).contains(cost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bcrypt_hashes_have_a_cost() {
+        let salted = "4K/VkmDd1q1Orb3xAt82zu8gk7Ad6ReFR4LCP9UeYE90NLiN9Df72";
+        assert_eq!(cost(&format!("$2y$12${salted}")), Some(12));
+        assert_eq!(cost(&format!("$2a$31${salted}")), Some(31));
+        for bad in ["", "$2", "$2y$12$", "$1$12$x", &format!("$2y$99${salted}"), &format!("$2y$12${salted}x")] {
+            assert_eq!(cost(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests that drive Dex, oauth2-proxy and oidc-authservice by calling the actors directly.
+
+mod dex;
+mod stage;
