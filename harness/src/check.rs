@@ -28,6 +28,12 @@ impl Suite {
     pub fn checks(&self) -> impl Iterator<Item = &'static Check> {
         self.topics.iter().flat_map(|topic| topic.iter())
     }
+
+    /// The name of a check's test: `suite::ID::what_the_title_says`.
+    #[must_use]
+    pub fn test_name(&self, check: &Check) -> String {
+        format!("{}::{}::{}", self.name, check.id, slug(check.title))
+    }
 }
 
 /// One requirement, and the function that tries it.
@@ -59,6 +65,21 @@ pub struct Check {
     pub breaks_on: &'static [&'static Fault],
     /// The function.
     pub run: Run,
+}
+
+/// A title in the form of a function's name, at most 64 characters, cut at a word.
+fn slug(title: &str) -> String {
+    let mut slug = String::new();
+    for word in title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        if slug.len() + word.len() >= 64 {
+            break;
+        }
+        if !slug.is_empty() {
+            slug.push('_');
+        }
+        slug.push_str(&word.to_ascii_lowercase());
+    }
+    slug
 }
 
 /// A check's function.
@@ -142,8 +163,8 @@ impl Profile {
     }
 }
 
-/// What a check may run beside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a check may run beside, from the most sociable to the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isolation {
     /// Anything.
     Shared,

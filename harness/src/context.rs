@@ -1,20 +1,33 @@
 //! What a check is given: the target, sessions, the Kubernetes API, own objects, waits, and a place for findings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clusters::Target;
 use clusters::versions::{Contract, Version};
 use futures::future::BoxFuture;
 use kube::api::DynamicObject;
-use reports::model::Severity;
+use reports::model::{EventKind, Note, Severity};
+use tokio::time::Instant;
 
+use crate::check::Check;
+use crate::engine::Environment;
+use crate::engine::shared::Shared;
+use crate::evidence::{Recorder, millis};
+use crate::fixtures::Fixture;
 use crate::http::Session;
-use crate::stop::{Checked, Stop};
+use crate::own::{self, Undo};
+use crate::stop::Checked;
+use crate::wait::{self, Goal};
 
-/// The context of one check of one run.
+/// The context of one check of one run. Clones are the same context.
+#[derive(Clone)]
 pub struct Ctx {
-    target: Target,
-    version: &'static Version,
+    shared: Arc<Shared>,
+    check: &'static Check,
+    recorder: Recorder,
+    undo: Undo,
+    client: kube::Client,
 }
 
 /// Who logs in.
@@ -26,35 +39,77 @@ pub struct User {
     pub password: String,
 }
 
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("email", &self.email).finish_non_exhaustive()
+    }
+}
+
 impl Ctx {
+    /// The context of a check, whose `client` speaks for it.
+    pub(crate) fn new(shared: Arc<Shared>, check: &'static Check, recorder: Recorder, client: kube::Client) -> Self {
+        Self { shared, check, recorder, undo: Undo::default(), client }
+    }
+
+    /// The same check, but what it creates from now on belongs to the run: for fixtures.
+    pub(crate) fn for_the_run(&self) -> Self {
+        Self { undo: self.shared.undo.clone(), ..self.clone() }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn undo(&self) -> &Undo {
+        &self.undo
+    }
+
+    /// The environment of the run.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.shared.environment
+    }
+
+    /// The check that runs.
+    #[must_use]
+    pub fn check(&self) -> &'static Check {
+        self.check
+    }
+
+    /// Where its evidence goes.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
     /// The target.
     #[must_use]
     pub fn target(&self) -> &Target {
-        &self.target
+        &self.environment().target
     }
 
     /// The release whose expectations apply.
     #[must_use]
     pub fn version(&self) -> &'static Version {
-        self.version
+        self.environment().version
     }
 
     /// Its contract.
     #[must_use]
     pub fn contract(&self) -> Contract {
-        self.version.contract
+        self.version().contract
     }
 
     /// The user that the run logs in as.
     #[must_use]
     pub fn user(&self) -> &User {
-        unimplemented!()
+        &self.environment().user
     }
 
     /// The Kubernetes API: no silent retries, the User-Agent carries the check's id, every call is evidence.
     #[must_use]
     pub fn kube(&self) -> kube::Client {
-        unimplemented!()
+        self.client.clone()
     }
 
     /// A new session without cookies.
@@ -75,15 +130,22 @@ impl Ctx {
         unimplemented!()
     }
 
-    /// Creates an object that belongs to this check: labelled with run, check and expiry, removed after the check
-    /// however that ends. The namespace is the object's own.
-    pub async fn own(&self, object: DynamicObject) -> Checked<DynamicObject> {
-        let _ = object;
-        unimplemented!()
+    /// What is made once per run by whichever check asks first and shared by all. If that does not succeed, the check
+    /// that asked first errors, and every other one is blocked by it: one root cause.
+    pub async fn fixture<F: Fixture>(&self) -> Checked<Arc<F>> {
+        self.shared.fixtures.get(self).await
     }
 
-    /// Looks again `every` so often until it comes true (`Ok(Some)`), at most `within`. The wait has a name, and its
-    /// attempts are evidence. What was seen last (`Ok(None)` leaves the last remark) is in the failure.
+    /// Creates an object that belongs to this check: labelled with run, check and expiry, removed after the check
+    /// however that ends. The namespace is the object's own; the kind must be one of [`own::KINDS`].
+    pub async fn own(&self, object: DynamicObject) -> Checked<DynamicObject> {
+        own::create(self, object).await
+    }
+
+    /// Looks again `every` so often until it comes true, at most `within`. The wait has a name, and its attempts are
+    /// evidence. What was seen last is in the failure.
+    ///
+    /// A look that could not tell ([`Stop::Errored`]) is repeated; a wait that ends with one could not tell, either.
     pub async fn eventually<'a, T>(
         &'a self,
         name: &str,
@@ -91,28 +153,58 @@ impl Ctx {
         every: Duration,
         look: impl FnMut() -> BoxFuture<'a, Checked<Seen<T>>>,
     ) -> Checked<T> {
-        let _ = (name, within, every, look);
-        Err(Stop::errored("timeout", "not written yet"))
+        self.wait_for(name, Goal { within, every, in_a_row: 1 }, look).await
+    }
+
+    /// As [`Ctx::eventually`], but it must come true `in_a_row` times: what is rolled out over several proxies may be
+    /// true at one of them first.
+    pub async fn eventually_steady<'a, T>(
+        &'a self,
+        name: &str,
+        in_a_row: u32,
+        within: Duration,
+        every: Duration,
+        look: impl FnMut() -> BoxFuture<'a, Checked<Seen<T>>>,
+    ) -> Checked<T> {
+        self.wait_for(name, Goal { within, every, in_a_row }, look).await
+    }
+
+    async fn wait_for<'a, T>(
+        &'a self,
+        name: &str,
+        goal: Goal,
+        look: impl FnMut() -> BoxFuture<'a, Checked<Seen<T>>>,
+    ) -> Checked<T> {
+        let start = Instant::now();
+        let waited = wait::until(goal, look).await;
+        self.recorder.record(EventKind::Wait {
+            name: name.to_owned(),
+            attempts: waited.attempts,
+            duration_ms: millis(start.elapsed()),
+            reached: matches!(waited.end, wait::End::Reached(_)),
+            last: waited.last.clone(),
+        });
+        waited.into_checked(name, goal)
     }
 
     /// Records a weakness that does not make the check fail.
     pub fn finding(&self, severity: Severity, title: impl Into<String>, detail: impl Into<String>) {
-        let _ = (severity, title.into(), detail.into());
+        self.recorder.finding(severity, &title.into(), &detail.into());
     }
 
     /// Records a remark as evidence.
     pub fn remark(&self, text: impl Into<String>) {
-        let _ = text.into();
+        self.recorder.remark(text);
     }
 
     /// Notes something for the whole run, for example a route that no probe covers.
     pub fn note(&self, topic: &str, text: impl Into<String>) {
-        let _ = (topic, text.into());
+        self.shared.note(Note { topic: topic.to_owned(), text: text.into() });
     }
 
     /// Marks a text as secret: it is redacted wherever it would be written from now on.
     pub fn secret(&self, text: &str) {
-        let _ = text;
+        self.recorder.secret(text);
     }
 }
 
@@ -123,4 +215,10 @@ pub enum Seen<T> {
     Yes(T),
     /// Not yet; this is what there is instead.
     NotYet(String),
+}
+
+impl<T> From<Option<T>> for Seen<T> {
+    fn from(seen: Option<T>) -> Self {
+        seen.map_or_else(|| Self::NotYet(String::from("nothing")), Self::Yes)
+    }
 }

@@ -6,12 +6,27 @@
 pub mod check;
 pub mod cli;
 pub mod context;
+pub mod engine;
+pub mod evidence;
+pub mod exit;
 pub mod fault;
+pub mod fixtures;
 pub mod http;
+pub mod own;
+pub mod redact;
+pub mod registry;
+pub mod signals;
 pub mod stop;
+mod wait;
 
 pub use check::{Check, Explain, Isolation, Profile, Seconds, Source, Suite, check};
 pub use context::Ctx;
 pub use fault::{Change, Fault};
 pub use reports::model::{Level, Severity};
 pub use stop::{Checked, Stop};
+
+/// Prepares the process: one TLS provider for everything that speaks TLS. Safe to call any number of times.
+pub fn init() {
+    // Two libraries would otherwise each look for a provider of their own, and the first handshake would panic.
+    _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,6 +1,6 @@
 //! How a check ends early: the platform failed it, or it could not tell.
 
-use reports::model::{Failure, Problem, Skip};
+use reports::model::{Failure, Outcome, Problem, Skip};
 
 /// What a check's function returns: `Ok` is a pass.
 pub type Checked<T = ()> = Result<T, Stop>;
@@ -75,5 +75,33 @@ impl Stop {
 impl From<kube::Error> for Stop {
     fn from(error: kube::Error) -> Self {
         Self::errored("kubernetes", error.to_string())
+    }
+}
+
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(failure) => write!(f, "expected {}, actual {}", failure.expected, failure.actual),
+            Self::Errored(problem) => write!(f, "{} ({})", problem.message, problem.class),
+            Self::Skipped(skip) => match skip {
+                Skip::NotSelected => f.write_str("not selected"),
+                Skip::FeatureAbsent { feature } => write!(f, "the platform has no {feature}"),
+                Skip::VersionOutside { applies_to } => write!(f, "applies to {applies_to} only"),
+                Skip::BlockedBy { id } => write!(f, "blocked by {id}"),
+                Skip::NoCapability { capability } => write!(f, "the run has no {capability}"),
+                Skip::ReadOnly => f.write_str("the run is read-only"),
+                Skip::Interrupted => f.write_str("interrupted"),
+            },
+        }
+    }
+}
+
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed(failure) => Self::Failed(*failure),
+            Stop::Errored(problem) => Self::Errored(*problem),
+            Stop::Skipped(skip) => Self::Skipped(skip),
+        }
     }
 }

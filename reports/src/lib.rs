@@ -4,5 +4,6 @@
 //! means — [`verdict`] and [`causes`] — is computed here, in one place, from the outcomes of its checks.
 
 pub mod causes;
+pub mod journal;
 pub mod model;
 pub mod verdict;

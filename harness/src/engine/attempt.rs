@@ -1,0 +1,122 @@
+//! One check, from its start until everything that it created is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reports::journal::Entry;
+use reports::model::{Check, Outcome, Problem, Skip};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::panics::Slot;
+use super::plan::Step;
+use super::results;
+use super::shared::Shared;
+use crate::context::Ctx;
+use crate::evidence::{Recorder, millis};
+use crate::own::undo;
+use crate::stop::{Checked, Stop};
+
+/// How long a check may go on after the run was interrupted.
+pub const INTERRUPT_BUDGET: Duration = Duration::from_secs(3);
+/// How long a check that is ended may take to notice: a task ends where it next waits.
+const ABORT_BUDGET: Duration = Duration::from_millis(500);
+/// How long removing what a check created may take. What is still there then is left to the sweep.
+pub const CLEANUP_BUDGET: Duration = Duration::from_secs(20);
+
+/// Runs a check and cleans up behind it.
+pub(crate) async fn attempt(shared: Arc<Shared>, step: Step, cleaner: kube::Client) -> Check {
+    let environment = &shared.environment;
+    let started = Instant::now();
+    let started_ms = millis(started - shared.start);
+    shared.journal.append(&Entry::Began { id: step.check.id.to_owned(), at_ms: started_ms });
+
+    let recorder = Recorder::new(shared.start, environment.redactor.clone());
+    let (outcome, leaked) = match client(&shared, &step, &recorder) {
+        Ok(client) => {
+            let cx = Ctx::new(Arc::clone(&shared), step.check, recorder.clone(), client);
+            let list = cx.undo().clone();
+            let outcome = run(&shared, &step, cx).await;
+            let leaked = undo(&list, &cleaner, &environment.run_id, environment.keep, &recorder, CLEANUP_BUDGET).await;
+            (outcome, leaked)
+        }
+        Err(stop) => (stop.into(), Vec::new()),
+    };
+    let (evidence, findings) = recorder.close();
+    let duration_ms = millis(started.elapsed());
+    let entry = results::entry(step.suite, step.check, outcome);
+    let mut check = Check { started_ms, duration_ms, findings, leaked, evidence, ..entry };
+    environment.redactor.check(&mut check);
+    check
+}
+
+fn client(shared: &Shared, step: &Step, recorder: &Recorder) -> Checked<kube::Client> {
+    let _ = (step, recorder);
+    let _guard = shared.environment.checks_on.as_ref().map(tokio::runtime::Handle::enter);
+    Ok(kube::Client::try_from(shared.environment.target.kube.clone())?)
+}
+
+/// Runs the check's function in a task of its own until it ends, its time is up, or the run is interrupted.
+async fn run(shared: &Shared, step: &Step, cx: Ctx) -> Outcome {
+    let (slot, check) = (Slot::default(), step.check);
+    let task = slot.clone().watch(async move { (check.run)(&cx).await });
+    let mut task = match &shared.environment.checks_on {
+        Some(runtime) => runtime.spawn(task),
+        None => tokio::spawn(task),
+    };
+    let late = Instant::now() + check.within;
+    let interrupted = async {
+        shared.environment.cancel.cancelled().await;
+        tokio::time::sleep(INTERRUPT_BUDGET).await;
+    };
+    tokio::select! {
+        biased;
+        ended = &mut task => outcome_of(ended, &slot),
+        () = sleep_until(late) => {
+            let ended = end(&mut task).await;
+            Outcome::Errored(too_late(check.within, ended))
+        }
+        () = interrupted => {
+            end(&mut task).await;
+            Outcome::Skipped(Skip::Interrupted)
+        }
+    }
+}
+
+/// Ends a task, and says whether it really has ended: one that blocks its thread does not.
+async fn end<T>(task: &mut JoinHandle<T>) -> bool {
+    task.abort();
+    timeout(ABORT_BUDGET, task).await.is_ok()
+}
+
+fn outcome_of(ended: Result<Checked, JoinError>, slot: &Slot) -> Outcome {
+    match ended {
+        Ok(Ok(())) => Outcome::Passed,
+        Ok(Err(stop)) => stop.into(),
+        Err(error) => Outcome::Errored(Problem {
+            class: String::from("panic"),
+            message: match slot.take() {
+                Some(panic) => format!("the check panicked: {panic}"),
+                None => format!("the check's task ended: {error}"),
+            },
+            next: Some(String::from(
+                "this is a mistake in the check, not in the platform; report it with this message",
+            )),
+        }),
+    }
+}
+
+fn too_late(within: Duration, ended: bool) -> Problem {
+    let blocked = if ended { "" } else { ", and blocks its thread: it was left behind" };
+    Problem {
+        class: String::from("timeout"),
+        message: format!("the check did not end within {within:?}{blocked}"),
+        next: Some(String::from("its evidence shows what it waited for last")),
+    }
+}
+
+/// The entry of a check that was not started.
+pub(crate) fn skipped(shared: &Shared, step: &Step, skip: Skip) -> Check {
+    let started_ms = millis(shared.start.elapsed());
+    Check { started_ms, ..results::entry(step.suite, step.check, Outcome::from(Stop::Skipped(skip))) }
+}

@@ -1,0 +1,133 @@
+//! What a run runs against, and how.
+
+use std::path::PathBuf;
+
+use clusters::versions::Version;
+use clusters::{Mode, Target};
+use reports::model::{Install, Manifests, Note, Run, TargetMode};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::context::User;
+use crate::redact::Redactor;
+
+/// What a run runs against, and how. [`Environment::new`] gives the defaults; every field may be set.
+#[derive(Clone)]
+pub struct Environment {
+    /// Unique id of the run; the value of a label, so at most 63 letters, digits and hyphens.
+    pub run_id: String,
+    /// When the run started, provisioning included: RFC 3339 in UTC.
+    pub started: jiff::Timestamp,
+    /// What is judged.
+    pub target: Target,
+    /// Base URL of the gateway as this process reaches it.
+    pub gateway: Url,
+    /// The release whose expectations apply.
+    pub version: &'static Version,
+    /// How the version was determined: `given`, `detected`, `default`.
+    pub version_from: String,
+    /// The version that the API server gives.
+    pub kubernetes_version: Option<String>,
+    /// Who the run logs in as.
+    pub user: User,
+    /// How many checks may run at once; at least one.
+    pub jobs: usize,
+    /// Creates nothing: checks that write are skipped, and nothing is cleaned up.
+    pub read_only: bool,
+    /// Leaves what the checks created, for a person to look at.
+    pub keep: bool,
+    /// Looks for leftovers of dead runs at the start and compares the restart counts of the platform's pods: some 30
+    /// calls to the API.
+    pub housekeeping: bool,
+    /// The profiles that were asked for, for the report.
+    pub profiles: Vec<String>,
+    /// What was installed, for the report.
+    pub manifests: Option<Manifests>,
+    /// How it was installed, for the report.
+    pub install: Option<Install>,
+    /// What was noticed before the run.
+    pub notes: Vec<Note>,
+    /// The folder that gets `events.jsonl`; without one there is no event log.
+    pub report_dir: Option<PathBuf>,
+    /// Knows the run's secrets.
+    pub redactor: Redactor,
+    /// Interrupts the run: nothing starts any more, what runs gets a little time, everything is cleaned up.
+    pub cancel: CancellationToken,
+    /// Where the checks run; the runtime that the engine runs on unless set. One of its own keeps a check that blocks
+    /// its thread from holding up the engine: see [`super::threads`].
+    pub checks_on: Option<Handle>,
+}
+
+impl Environment {
+    /// The defaults: two checks a core but at least eight, clean-up, no event log.
+    #[must_use]
+    pub fn new(target: Target, gateway: Url, version: &'static Version, user: User) -> Self {
+        let redactor = Redactor::new();
+        redactor.secret(&user.password);
+        Self {
+            run_id: uuid::Uuid::new_v4().to_string(),
+            started: jiff::Timestamp::now(),
+            target,
+            gateway,
+            version,
+            version_from: "default".to_owned(),
+            kubernetes_version: None,
+            user,
+            jobs: default_jobs(),
+            read_only: false,
+            keep: false,
+            housekeeping: true,
+            profiles: Vec::new(),
+            manifests: None,
+            install: None,
+            notes: Vec::new(),
+            report_dir: None,
+            redactor,
+            cancel: CancellationToken::new(),
+            checks_on: None,
+        }
+    }
+
+    /// The run, for its report.
+    #[must_use]
+    pub fn run(&self) -> Run {
+        Run {
+            id: self.run_id.clone(),
+            started: self.started.to_string(),
+            duration_ms: 0,
+            checks_ms: 0,
+            critical_path_ms: 0,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            profiles: self.profiles.clone(),
+            interrupted: false,
+            recovered: false,
+        }
+    }
+
+    /// The target, for the report.
+    #[must_use]
+    pub fn described_target(&self) -> reports::model::Target {
+        reports::model::Target {
+            mode: match self.target.mode {
+                Mode::Simulated => TargetMode::Simulated,
+                Mode::Disposable => TargetMode::Disposable,
+                Mode::Existing => TargetMode::Existing,
+            },
+            provider: self.target.provider.to_owned(),
+            name: self.target.name.clone(),
+            gateway_url: self.gateway.to_string(),
+            kubernetes_version: self.kubernetes_version.clone(),
+            kubeflow_version: self.version.kubeflow.to_owned(),
+            contract: self.version.contract.letter().to_owned(),
+            version_from: self.version_from.clone(),
+            manifests: self.manifests.clone(),
+        }
+    }
+}
+
+/// How many checks run at once unless the user says otherwise: they mostly wait for the platform.
+#[must_use]
+pub fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(8, |cores| (2 * cores.get()).max(8))
+}

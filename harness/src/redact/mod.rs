@@ -1,0 +1,120 @@
+//! Redaction at the writer: secrets that were handed out, in every encoding that a writer uses, and what looks like one.
+//!
+//! One [`Redactor`] serves a whole run. Known secrets are found by an automaton over all their [`encodings`]; the rest
+//! by [`patterns`]. A text is always redacted before it is cut, so that no half of a secret stays.
+
+mod encodings;
+mod patterns;
+mod record;
+mod secret_objects;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+/// What stands in place of a secret.
+pub const REDACTED: &str = "<redacted>";
+
+/// The shortest text that is redacted wherever it occurs, in bytes. A shorter one would black out half a report; where
+/// it stands as a password, a cookie or a token the patterns still find it.
+pub const SHORTEST: usize = 4;
+
+/// Knows the secrets of a run. Clones share them.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    secrets: BTreeSet<String>,
+    /// Finds all of them; absent when a secret was added since it was built.
+    automaton: Option<Arc<AhoCorasick>>,
+}
+
+impl Redactor {
+    /// A redactor that knows the patterns only.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a secret.
+    pub fn secret(&self, text: &str) {
+        if text.len() < SHORTEST {
+            return;
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.secrets.contains(text) {
+            known.secrets.insert(text.to_owned());
+            known.automaton = None;
+        }
+    }
+
+    /// A text without its secrets.
+    #[must_use]
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.automaton() {
+            Some(automaton) if automaton.is_match(text) => {
+                let known = replace(&automaton, text);
+                Cow::Owned(patterns::redact(&known).into_owned())
+            }
+            _ => patterns::redact(text),
+        }
+    }
+
+    /// A text without its secrets, and at most about `limit` bytes long. Redacts only as much of a huge text as may be
+    /// kept.
+    #[must_use]
+    pub fn text_up_to(&self, text: &str, limit: usize) -> String {
+        /// No secret is longer than this, so what the cut leaves of one is within this distance of it.
+        const SLACK: usize = 8 * 1024;
+        if text.len() <= limit + SLACK {
+            let mut whole = self.text(text).into_owned();
+            crate::evidence::cut(&mut whole, limit);
+            return whole;
+        }
+        let head = &text[..text.floor_char_boundary(limit + SLACK)];
+        let mut kept = self.text(head).into_owned();
+        kept.truncate(kept.floor_char_boundary(limit.min(kept.len().saturating_sub(SLACK))));
+        kept.push_str(&format!(" … ({} bytes in all)", text.len()));
+        kept
+    }
+
+    /// Redacts in place.
+    pub fn in_place(&self, text: &mut String) {
+        if let Cow::Owned(redacted) = self.text(text) {
+            *text = redacted;
+        }
+    }
+
+    fn automaton(&self) -> Option<Arc<AhoCorasick>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.secrets.is_empty() {
+            return None;
+        }
+        if known.automaton.is_none() {
+            let needles: BTreeSet<String> = known.secrets.iter().flat_map(|secret| encodings::of(secret)).collect();
+            known.automaton =
+                AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(needles).ok().map(Arc::new);
+        }
+        known.automaton.clone()
+    }
+}
+
+fn replace(automaton: &AhoCorasick, text: &str) -> String {
+    let mut redacted = String::with_capacity(text.len());
+    automaton.replace_all_with(text, &mut redacted, |_, _, into| {
+        into.push_str(REDACTED);
+        true
+    });
+    redacted
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redactor")
+    }
+}
