@@ -6,7 +6,7 @@ use std::time::Duration;
 use clusters::Target;
 use clusters::versions::{Contract, Version};
 use futures::future::BoxFuture;
-use kube::api::DynamicObject;
+use kube::api::{Api, DynamicObject};
 use reports::model::{EventKind, Note, Severity};
 use tokio::time::Instant;
 
@@ -16,8 +16,9 @@ use crate::engine::shared::Shared;
 use crate::evidence::{Recorder, millis};
 use crate::fixtures::Fixture;
 use crate::http::Session;
+use crate::login::{self, UserSession};
 use crate::own::{self, Undo};
-use crate::stop::Checked;
+use crate::stop::{Checked, Stop};
 use crate::wait::{self, Goal};
 
 /// The context of one check of one run. Clones are the same context.
@@ -112,22 +113,36 @@ impl Ctx {
         self.client.clone()
     }
 
+    /// Access to the objects of a kind, in a namespace or (if that is empty) everywhere; discovery is asked once per
+    /// run. [`Stop::Skipped`] if the platform does not serve the kind.
+    pub async fn objects(&self, api_version: &str, kind: &str, namespace: &str) -> Checked<Api<DynamicObject>> {
+        let served = self.shared.kubernetes.find(api_version, kind).await?;
+        let served = served.ok_or_else(|| Stop::absent(format!("kind {kind} of {api_version}")))?;
+        Ok(served.api(&self.client, namespace))
+    }
+
     /// A new session without cookies.
     #[must_use]
     pub fn browser(&self) -> Session {
-        unimplemented!()
+        Session::new(Arc::clone(&self.shared.gateway), self.recorder.clone(), self.user_agent())
     }
 
     /// A session of the run's user, logged in once per run by whichever check asks first and shared by all: do not log
     /// it out, do not change its cookies ([`Session::copy`] it first).
     pub async fn user_session(&self) -> Checked<Session> {
-        unimplemented!()
+        let logged_in = self.fixture::<UserSession>().await?;
+        Ok(logged_in.0.on_behalf_of(self.recorder.clone(), self.user_agent()))
     }
 
     /// A login of its own, hop by hop through the login form, for a check that ends or bends the session.
     pub async fn login(&self, user: &User) -> Checked<Session> {
-        let _ = user;
-        unimplemented!()
+        let session = self.browser();
+        login::login(&session, user, "/").await?;
+        Ok(session)
+    }
+
+    fn user_agent(&self) -> String {
+        crate::user_agent(&self.environment().run_id, self.check.id)
     }
 
     /// What is made once per run by whichever check asks first and shared by all. If that does not succeed, the check

@@ -4,6 +4,10 @@
 //! a disposable cluster. Behaviour that no object of a real platform controls is a switch of the embedded platform: a
 //! key of its ConfigMap `embedded-reference-platform/switches`.
 
+mod apply;
+
+pub use apply::{Applied, FaultError};
+
 use clusters::versions::Contract;
 
 /// A named way to break a platform.
@@ -56,6 +60,15 @@ pub struct Ref {
     pub namespace: &'static str,
     /// Name; a final `*` stands for any rest, and the first match is taken.
     pub name: &'static str,
+}
+
+impl std::fmt::Display for Ref {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.namespace {
+            "" => write!(f, "{} {}", self.kind, self.name),
+            namespace => write!(f, "{} {namespace}/{}", self.kind, self.name),
+        }
+    }
 }
 
 /// A fault that applies to all contracts.

@@ -11,7 +11,10 @@ pub mod evidence;
 pub mod exit;
 pub mod fault;
 pub mod fixtures;
+pub mod forward;
 pub mod http;
+pub mod kubernetes;
+pub mod login;
 pub mod own;
 pub mod redact;
 pub mod registry;
@@ -29,4 +32,11 @@ pub use stop::{Checked, Stop};
 pub fn init() {
     // Two libraries would otherwise each look for a provider of their own, and the first handshake would panic.
     _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// What the requests of a check carry as `User-Agent`, so that the logs of the gateway and of the API server tell which
+/// check asked.
+#[must_use]
+pub fn user_agent(run: &str, check: &str) -> String {
+    format!("kubeflow-conformance/{} ({run}; {check})", env!("CARGO_PKG_VERSION"))
 }

@@ -74,7 +74,7 @@ impl Stop {
 
 impl From<kube::Error> for Stop {
     fn from(error: kube::Error) -> Self {
-        Self::errored("kubernetes", error.to_string())
+        Self::errored("kubernetes", crate::kubernetes::describe(&error))
     }
 }
 

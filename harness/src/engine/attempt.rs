@@ -32,16 +32,10 @@ pub(crate) async fn attempt(shared: Arc<Shared>, step: Step, cleaner: kube::Clie
     shared.journal.append(&Entry::Began { id: step.check.id.to_owned(), at_ms: started_ms });
 
     let recorder = Recorder::new(shared.start, environment.redactor.clone());
-    let (outcome, leaked) = match client(&shared, &step, &recorder) {
-        Ok(client) => {
-            let cx = Ctx::new(Arc::clone(&shared), step.check, recorder.clone(), client);
-            let list = cx.undo().clone();
-            let outcome = run(&shared, &step, cx).await;
-            let leaked = undo(&list, &cleaner, &environment.run_id, environment.keep, &recorder, CLEANUP_BUDGET).await;
-            (outcome, leaked)
-        }
-        Err(stop) => (stop.into(), Vec::new()),
-    };
+    let cx = Ctx::new(Arc::clone(&shared), step.check, recorder.clone(), client(&shared, &step, &recorder));
+    let list = cx.undo().clone();
+    let outcome = run(&shared, &step, cx).await;
+    let leaked = undo(&list, &cleaner, &environment.run_id, environment.keep, &recorder, CLEANUP_BUDGET).await;
     let (evidence, findings) = recorder.close();
     let duration_ms = millis(started.elapsed());
     let entry = results::entry(step.suite, step.check, outcome);
@@ -50,10 +44,11 @@ pub(crate) async fn attempt(shared: Arc<Shared>, step: Step, cleaner: kube::Clie
     check
 }
 
-fn client(shared: &Shared, step: &Step, recorder: &Recorder) -> Checked<kube::Client> {
-    let _ = (step, recorder);
+/// The client that speaks for a check. Its worker lives where the check does.
+fn client(shared: &Shared, step: &Step, recorder: &Recorder) -> kube::Client {
     let _guard = shared.environment.checks_on.as_ref().map(tokio::runtime::Handle::enter);
-    Ok(kube::Client::try_from(shared.environment.target.kube.clone())?)
+    let user_agent = crate::user_agent(&shared.environment.run_id, step.check.id);
+    shared.kubernetes.client(&user_agent, recorder.clone())
 }
 
 /// Runs the check's function in a task of its own until it ends, its time is up, or the run is interrupted.

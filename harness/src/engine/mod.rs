@@ -31,6 +31,8 @@ pub use selection::Selection;
 pub use threads::Threads;
 
 use crate::check;
+use crate::http::{Gateway, GatewayError, Limits};
+use crate::kubernetes::Kubernetes;
 use plan::Plan;
 use shared::Shared;
 
@@ -53,6 +55,9 @@ pub enum EngineError {
         "cannot prepare a client for the Kubernetes API: {0}; check the kubeconfig with: kubectl config view --minify"
     )]
     Client(String),
+    /// The gateway's address cannot be used.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
 }
 
 /// A selected check, whose result is to come.
@@ -83,8 +88,10 @@ pub struct Running {
 pub fn run(selection: &Selection, environment: Environment) -> Result<Running, EngineError> {
     panics::install();
     let plan = Plan::new(selection, environment.version.contract, environment.read_only)?;
-    let client = kube::Client::try_from(environment.target.kube.clone())
-        .map_err(|error| EngineError::Client(error.to_string()))?;
+    let kubernetes = Kubernetes::new(environment.target.kube.clone())
+        .map_err(|error| EngineError::Client(crate::kubernetes::describe(&error)))?;
+    let client = kubernetes.shared();
+    let gateway = Gateway::new(environment.gateway.clone(), Limits::default())?;
 
     let mut blank = blank(selection, environment.run(), environment.described_target());
     blank.install = environment.install.clone();
@@ -100,7 +107,7 @@ pub fn run(selection: &Selection, environment: Environment) -> Result<Running, E
             (Pending { suite: step.suite, check: step.check, result }, Some(sender))
         })
         .unzip();
-    let shared = Arc::new(Shared::new(environment, journal));
+    let shared = Arc::new(Shared::new(environment, kubernetes, gateway, journal));
     let conductor = conduct::Conductor::new(shared, client, blank.clone(), senders);
     Ok(Running { pending, conductor: tokio::spawn(conductor.conduct(plan)), blank })
 }

@@ -1,7 +1,7 @@
 //! What the checks of a run share.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reports::journal::Entry;
 use reports::model::Note;
@@ -9,11 +9,15 @@ use tokio::time::Instant;
 
 use super::{Environment, Journal};
 use crate::fixtures::Fixtures;
+use crate::http::Gateway;
+use crate::kubernetes::Kubernetes;
 use crate::own::{KINDS, Kind, Undo};
 
 /// What the checks of a run share.
 pub(crate) struct Shared {
     pub environment: Environment,
+    pub kubernetes: Kubernetes,
+    pub gateway: Arc<Gateway>,
     /// The start of the checks: what all offsets count from.
     pub start: Instant,
     pub journal: Journal,
@@ -25,10 +29,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(environment: Environment, journal: Journal) -> Self {
+    pub(crate) fn new(
+        environment: Environment,
+        kubernetes: Kubernetes,
+        gateway: Arc<Gateway>,
+        journal: Journal,
+    ) -> Self {
         let notes = Mutex::new(environment.notes.clone());
         Self {
             environment,
+            kubernetes,
+            gateway,
             start: Instant::now(),
             journal,
             fixtures: Fixtures::default(),
