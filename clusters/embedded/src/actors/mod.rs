@@ -9,6 +9,8 @@ pub mod kfam;
 mod logins;
 pub mod metadata_envoy;
 pub mod net_http;
+pub mod oauth2_proxy;
+mod oidc_client;
 pub mod pipelines_ui;
 pub mod web_app;
 
@@ -80,6 +82,7 @@ pub trait Actor: Send + Sync {
 /// application adds its rows here.
 static CAST: &[(&str, &dyn Actor)] = &[
     ("dex", &dex::Dex),
+    ("oauth2-proxy", &oauth2_proxy::Oauth2Proxy),
     ("centraldashboard", &dashboard::Dashboard),
     ("kfam", &kfam::Kfam),
     ("jupyter-web-app", &&web_app::NOTEBOOKS),

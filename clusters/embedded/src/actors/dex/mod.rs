@@ -13,7 +13,7 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::net_http::form::{self, Form};
-use super::net_http::{answer, not_found};
+use super::net_http::{answer, not_found, refusal};
 use super::{Actor, Visit, tag};
 use crate::kubelet::environment;
 use crate::object;
@@ -108,6 +108,9 @@ async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
         // The kubelet restarts a pod whose program does not start; whoever reaches it meanwhile finds nobody listening.
         Err(_) => return answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "connection refused"),
     };
+    if let Some(refusal) = refusal(&request) {
+        return refusal;
+    }
     let full_path = request.uri().path().to_owned();
     let uri = request.uri().path_and_query().map_or_else(|| full_path.clone(), ToString::to_string);
     let Some(path) = full_path.strip_prefix(&server.settings.path).map(str::to_owned) else { return not_found() };

@@ -3,7 +3,7 @@
 //! count). Facts: Go's `net/http` and `net/url`.
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 
 pub mod cookie;
 pub mod escape;
@@ -55,4 +55,19 @@ pub fn header_value(text: &str) -> HeaderValue {
 #[must_use]
 pub fn header_text(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+/// What the server refuses before any handler sees it: a path that does not decode, a host that cannot be one.
+#[must_use]
+pub fn refusal(request: &Request<Body>) -> Option<Response<Body>> {
+    let host = request.headers().get(header::HOST).map_or(&[][..], HeaderValue::as_bytes);
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(byte);
+    let text = if escape::unescape_path(request.uri().path()).is_err() {
+        "400 Bad Request"
+    } else if !host.iter().all(allowed) {
+        "400 Bad Request: malformed Host header"
+    } else {
+        return None;
+    };
+    Some(answer(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", text))
 }

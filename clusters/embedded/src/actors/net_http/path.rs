@@ -36,6 +36,20 @@ pub fn clean_request(path: &str) -> String {
     cleaned
 }
 
+/// Percent-encodes a path that is not encoded (`url.URL.EscapedPath`).
+#[must_use]
+pub fn escape_path(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => escaped.push(char::from(byte)),
+            other if b"-_.~$&+,/:;=@".contains(&other) => escaped.push(char::from(other)),
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

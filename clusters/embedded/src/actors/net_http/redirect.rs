@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{Method, Response, StatusCode, header};
 
-use super::escape::escape_html;
+use super::escape::{escape_html, unescape_path};
 use super::path::clean;
 use super::{answer, set_header};
 
@@ -31,7 +31,7 @@ pub fn redirect(method: &Method, path: &str, target: &str, status: StatusCode) -
 
 /// The `Location` for a target.
 fn location(path: &str, target: &str) -> String {
-    if has_scheme(target) || target.starts_with("//") {
+    if has_scheme(target) || target.starts_with("//") || !parses(target) {
         return escape_non_ascii(target);
     }
     let rooted = if target.starts_with('/') {
@@ -45,6 +45,12 @@ fn location(path: &str, target: &str) -> String {
         cleaned.push('/');
     }
     escape_non_ascii(&(cleaned + query))
+}
+
+/// Whether `url.Parse` takes it; what it does not take is left as it is.
+fn parses(target: &str) -> bool {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    !target.bytes().any(|byte| byte < 0x20 || byte == 0x7f) && unescape_path(path).is_ok()
 }
 
 fn has_scheme(target: &str) -> bool {
