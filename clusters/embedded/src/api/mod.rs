@@ -1,16 +1,26 @@
 //! The Kubernetes API over HTTPS.
+//!
+//! A request goes through [`server`] (connections), [`handler`] (who asks, may they), [`verbs`] (what is done) and
+//! [`answer`] (the form that the client wants). [`kinds`] knows which resources there are, [`crd`] those that
+//! CustomResourceDefinitions add, [`schema`] their types.
 
-use std::sync::Arc;
-
-use tokio::net::TcpListener;
-
-use crate::platform::World;
-
+pub mod admission;
+pub mod answer;
+pub mod apply;
+pub mod call;
+pub mod crd;
+pub mod discovery;
+pub mod handler;
+pub mod kinds;
+pub mod patch;
+pub mod query;
+pub mod route;
+pub mod schema;
+pub mod selector;
+pub mod server;
 pub mod status;
+pub mod table;
+pub mod verbs;
 
+pub use server::serve;
 pub use status::Status;
-
-/// Serves the API until dropped.
-pub async fn serve(world: Arc<World>, listener: TcpListener) {
-    let _ = (world, listener);
-}

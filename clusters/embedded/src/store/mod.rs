@@ -221,6 +221,20 @@ impl Store {
         Some(state.log.range(from..).cloned().collect())
     }
 
+    /// The changes of one resource after `revision`, and the revision up to which they tell; `None` as in
+    /// [`Store::changes_since`].
+    #[must_use]
+    pub fn changes_of(&self, revision: u64, group: &str, plural: &str) -> Option<(u64, Vec<Change>)> {
+        let state = self.read();
+        let oldest = state.log.front().map_or(state.revision + 1, |change| change.revision);
+        if revision + 1 < oldest {
+            return None;
+        }
+        let from = state.log.partition_point(|change| change.revision <= revision);
+        let fits = |change: &&Change| change.key.group == group && change.key.plural == plural;
+        Some((state.revision, state.log.range(from..).filter(fits).cloned().collect()))
+    }
+
     /// Tells of new revisions: `changed().await`, then read [`Store::changes_since`].
     #[must_use]
     pub fn revisions(&self) -> watch::Receiver<u64> {

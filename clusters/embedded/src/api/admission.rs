@@ -1,0 +1,75 @@
+//! What every write passes before it is stored: namespace life cycle, pruning, defaults, validation.
+//!
+//! Admission webhooks, ResourceQuota, LimitRange and Pod Security are to be called from [`admit`] (they are not yet).
+
+use serde_json::Value;
+
+use super::Status;
+use super::call::Call;
+use super::crd;
+use crate::object::text;
+use crate::store::Key;
+
+/// Admits a new object (`old` is `None`) or a changed one.
+///
+/// # Errors
+/// The refusal.
+pub async fn admit(
+    call: &Call,
+    old: Option<&Value>,
+    new: &mut Value,
+    warnings: &mut Vec<String>,
+) -> Result<(), Status> {
+    let _ = &warnings;
+    if old.is_none() {
+        namespace_lives(call)?;
+        starting_status(call, new);
+    }
+    if call.resource.group == crd::GROUP && call.resource.plural == crd::PLURAL && call.route.subresource.is_empty() {
+        crd::accept(new);
+    }
+    Ok(())
+}
+
+/// Nothing is made in a namespace that is not there (404) or is leaving (403).
+fn namespace_lives(call: &Call) -> Result<(), Status> {
+    if !call.resource.namespaced {
+        return Ok(());
+    }
+    let name = &call.route.namespace;
+    let namespace = call.world.store.get(&Key::new("", "namespaces", "", name));
+    let Some(namespace) = namespace else { return Err(Status::not_found("", "namespaces", name)) };
+    if namespace.pointer("/metadata/deletionTimestamp").is_none() {
+        return Ok(());
+    }
+    let resource = &call.resource;
+    let why = format!("unable to create new content in namespace {name} because it is being terminated");
+    let mut status = Status::forbidden(&resource.group, &resource.plural, &call.route.name, &why);
+    if let Some(details) = &mut status.details {
+        details["causes"] = serde_json::json!([{
+            "reason": "NamespaceTerminating",
+            "message": format!("namespace {name} is being terminated"),
+            "field": "metadata.namespace",
+        }]);
+    }
+    Err(status)
+}
+
+/// Status is the system's: what a client sends with a new object is dropped where there is a status subresource.
+fn starting_status(call: &Call, object: &mut Value) {
+    if call.resource.has("status")
+        && let Some(map) = object.as_object_mut()
+    {
+        map.shift_remove("status");
+    }
+    match (call.resource.group.as_str(), call.resource.plural.as_str()) {
+        ("", "namespaces") => {
+            object["spec"]["finalizers"] = serde_json::json!(["kubernetes"]);
+            object["status"] = serde_json::json!({ "phase": "Active" });
+            let name = text(object, "/metadata/name").to_owned();
+            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = serde_json::json!(name);
+        }
+        ("", "pods") => object["status"] = serde_json::json!({ "phase": "Pending" }),
+        _ => {}
+    }
+}

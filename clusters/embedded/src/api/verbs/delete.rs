@@ -1,0 +1,135 @@
+//! `delete` and `deletecollection`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::Request;
+use serde_json::{Value, json};
+
+use super::read;
+use crate::api::Status;
+use crate::api::answer::{Answer, Listed};
+use crate::api::call::{self, Call};
+use crate::object::{list, name, namespace, text, uid};
+
+/// What a deletion asks for: body and query say the same things.
+#[derive(Debug, Default)]
+struct Options {
+    propagation: Option<String>,
+    uid: Option<String>,
+    version: Option<String>,
+    grace: Option<i64>,
+    dry_run: bool,
+}
+
+impl Options {
+    async fn read(call: &Call, request: Request<Body>) -> Result<Self, Status> {
+        let body = call::read_body(request).await?;
+        let document = if body.is_empty() { Value::Null } else { call::parse(&body, call.content_type())? };
+        let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let mut options = Self {
+            propagation: text("/propagationPolicy").or_else(|| call.query.get("propagationPolicy").map(str::to_owned)),
+            uid: text("/preconditions/uid"),
+            version: text("/preconditions/resourceVersion"),
+            grace: document.get("gracePeriodSeconds").and_then(Value::as_i64),
+            dry_run: call.query.dry_run() || list(&document, "/dryRun").iter().any(|value| value == "All"),
+        };
+        if options.grace.is_none() {
+            options.grace = call.query.get("gracePeriodSeconds").and_then(|seconds| seconds.parse().ok());
+        }
+        match (document["orphanDependents"].as_bool(), &options.propagation) {
+            (Some(true), None) => options.propagation = Some("Orphan".into()),
+            (Some(false), None) => options.propagation = Some("Background".into()),
+            _ => {}
+        }
+        match options.propagation.as_deref() {
+            None | Some("Orphan" | "Background" | "Foreground") => Ok(options),
+            Some(other) => Err(Status::new(
+                422,
+                "Invalid",
+                format!(
+                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"{other}\": \
+                     supported values: \"Background\", \"Foreground\", \"Orphan\""
+                ),
+            )),
+        }
+    }
+}
+
+/// `DELETE` of one object.
+pub(super) async fn delete(call: &Call, request: Request<Body>) -> Result<Answer, Status> {
+    let options = Options::read(call, request).await?;
+    let (object, gone) = delete_object(call, &call.stored()?, &options)?;
+    let returned = matches!(call.resource.plural.as_str(), "pods" | "services" | "persistentvolumeclaims" | "serviceaccounts" | "persistentvolumes" | "podtemplates" | "resourcequotas" | "replicationcontrollers" if call.resource.group.is_empty());
+    if !gone || returned {
+        return Ok(Answer::Object(200, object));
+    }
+    let mut details = json!({ "name": name(&object), "kind": call.resource.plural, "uid": uid(&object) });
+    if !call.resource.group.is_empty() {
+        details["group"] = json!(call.resource.group);
+    }
+    Ok(Answer::Document(
+        200,
+        json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details }),
+    ))
+}
+
+/// `DELETE` of a collection; the objects that were there are returned.
+pub(super) async fn collection(call: &Call, request: Request<Body>) -> Result<Answer, Status> {
+    let options = Options::read(call, request).await?;
+    let selector = read::selector(call)?;
+    let within = Some(call.route.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    let store = &call.world.store;
+    let (revision, mut items) = store.list_at(&call.resource.kept_as, &call.resource.plural, within);
+    items.retain(|object| selector.matches(object));
+    for object in &items {
+        match delete_object(call, object, &options) {
+            Err(status) if status.code != 404 => return Err(status),
+            _ => {}
+        }
+    }
+    Ok(Answer::List(Listed { items, revision, proceed: None, remaining: None }))
+}
+
+/// Deletes one object; returns it as it is afterwards, and whether it is gone.
+fn delete_object(call: &Call, object: &Arc<Value>, options: &Options) -> Result<(Arc<Value>, bool), Status> {
+    let resource = &call.resource;
+    let conflict = |what: &str, wanted: &str, found: &str| {
+        let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
+        Status::conflict(&resource.group, &resource.plural, name(object), &why)
+    };
+    if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid(object)) {
+        return Err(conflict("UID", wanted, uid(object)));
+    }
+    let version = text(object, "/metadata/resourceVersion");
+    if let Some(wanted) = options.version.as_deref().filter(|wanted| *wanted != version) {
+        return Err(conflict("ResourceVersion", wanted, version));
+    }
+    let missing = |_| Status::not_found(&resource.group, &resource.plural, name(object));
+    if options.dry_run {
+        return Ok((object.clone(), list(object, "/metadata/finalizers").is_empty()));
+    }
+    let key = resource.key(namespace(object), name(object));
+    let finalizer = match options.propagation.as_deref() {
+        Some("Foreground") => Some("foregroundDeletion"),
+        Some("Orphan") => Some("orphan"),
+        _ => None,
+    };
+    if let Some(finalizer) = finalizer {
+        call.world
+            .store
+            .update(&key, None, |object| {
+                if !object["metadata"]["finalizers"].is_array() {
+                    object["metadata"]["finalizers"] = json!([]);
+                }
+                let Some(finalizers) = object["metadata"]["finalizers"].as_array_mut() else { return false };
+                let absent = !finalizers.iter().any(|known| known == finalizer);
+                if absent {
+                    finalizers.push(json!(finalizer));
+                }
+                absent
+            })
+            .map_err(missing)?;
+    }
+    call.world.store.delete(&key).map_err(missing)
+}

@@ -1,0 +1,147 @@
+//! `update`, and the part of every change of an existing object that is the same for `update`, `patch` and `apply`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::Request;
+use serde_json::{Value, json};
+
+use super::create::identify;
+use crate::api::answer::Answer;
+use crate::api::apply::{Operation, record_update};
+use crate::api::call::{self, Call};
+use crate::api::{Status, admission};
+use crate::object::text;
+use crate::store::StoreError;
+
+/// How often a change without a `resourceVersion` is tried against a moving object.
+const TRIES: usize = 5;
+/// Kubernetes' sentence for a stale `resourceVersion`.
+const STALE: &str = "the object has been modified; please apply your changes to the latest version and try again";
+
+/// `PUT` of an object or of its status.
+pub(super) async fn update(call: &Call, request: Request<Body>, warnings: &mut Vec<String>) -> Result<Answer, Status> {
+    let body = call::read_body(request).await?;
+    let mut object = call::parse(&body, call.content_type())?;
+    identify(call, &mut object)?;
+    let name = text(&object, "/metadata/name").to_owned();
+    if name != call.route.name {
+        let message =
+            format!("the name of the object ({name}) does not match the name on the URL ({})", call.route.name);
+        return Err(Status::bad_request(message));
+    }
+    let changed = change(call, warnings, Operation::Update, |_| Ok(object.clone())).await?;
+    Ok(Answer::Object(200, changed))
+}
+
+/// Replaces the stored object by what `make` makes of it. `make` is called again if the object moved meanwhile, unless
+/// what it made names a `resourceVersion`.
+///
+/// # Errors
+/// What `make`, admission or validation refuse; 409.
+pub(super) async fn change(
+    call: &Call,
+    warnings: &mut Vec<String>,
+    operation: Operation,
+    make: impl Fn(&Value) -> Result<Value, Status>,
+) -> Result<Arc<Value>, Status> {
+    let key = call.resource.key(&call.route.namespace, &call.route.name);
+    for _ in 0..TRIES {
+        let old = call.stored()?;
+        let mut new = make(&old)?;
+        let given = text(&new, "/metadata/resourceVersion").to_owned();
+        let stored = text(&old, "/metadata/resourceVersion").to_owned();
+        if !given.is_empty() && given != stored {
+            return Err(conflict(call, STALE));
+        }
+        keep_identity(call, &old, &mut new)?;
+        only_the_addressed_part(call, &old, &mut new);
+        admission::admit(call, Some(&old), &mut new, warnings).await?;
+        if operation == Operation::Update {
+            record_update(&call.resource, Some(&old), &mut new, &call.writer(operation));
+        }
+        if call.query.dry_run() {
+            return Ok(Arc::new(new));
+        }
+        let expected = Some(stored.as_str());
+        match call.world.store.update(&key, expected, |object| replace(object, new)) {
+            Ok(updated) => return Ok(updated),
+            Err(StoreError::Conflict(_)) if given.is_empty() => {}
+            Err(StoreError::Conflict(_)) => return Err(conflict(call, STALE)),
+            Err(StoreError::Missing(_)) => return Err(call.not_found()),
+            Err(error) => return Err(Status::internal(error)),
+        }
+    }
+    Err(conflict(call, STALE))
+}
+
+fn replace(object: &mut Value, new: Value) -> bool {
+    *object = new;
+    true
+}
+
+fn conflict(call: &Call, why: &str) -> Status {
+    Status::conflict(&call.resource.group, &call.resource.plural, &call.route.name, why)
+}
+
+/// What a change cannot touch is taken from the stored object (`rest.BeforeUpdate`).
+fn keep_identity(call: &Call, old: &Value, new: &mut Value) -> Result<(), Status> {
+    let sent = text(new, "/metadata/uid");
+    let uid = text(old, "/metadata/uid");
+    if !sent.is_empty() && sent != uid {
+        let why = format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {uid}");
+        return Err(conflict(call, &why));
+    }
+    if !new["metadata"].is_object() {
+        new["metadata"] = json!({});
+    }
+    let sent_managers = new.pointer("/metadata/managedFields").is_some();
+    let Some(metadata) = new["metadata"].as_object_mut() else { return Ok(()) };
+    for kept in [
+        "name",
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+        "generateName",
+        "selfLink",
+    ] {
+        match old["metadata"].get(kept) {
+            Some(value) => metadata.insert(kept.into(), value.clone()),
+            None => metadata.shift_remove(kept),
+        };
+    }
+    if !sent_managers && let Some(managers) = old["metadata"].get("managedFields") {
+        metadata.insert("managedFields".into(), managers.clone());
+    }
+    Ok(())
+}
+
+/// The main resource leaves `status` alone, the status subresource all else.
+fn only_the_addressed_part(call: &Call, old: &Value, new: &mut Value) {
+    if !call.resource.has("status") {
+        return;
+    }
+    if call.route.subresource == "status" {
+        let mut whole = old.clone();
+        match new.get("status") {
+            Some(status) => whole["status"] = status.clone(),
+            None => drop(whole.as_object_mut().map(|map| map.shift_remove("status"))),
+        }
+        whole["metadata"]["managedFields"] = new["metadata"]["managedFields"].clone();
+        if whole["metadata"]["managedFields"].is_null()
+            && let Some(metadata) = whole["metadata"].as_object_mut()
+        {
+            metadata.shift_remove("managedFields");
+        }
+        *new = whole;
+        return;
+    }
+    match old.get("status") {
+        Some(status) => new["status"] = status.clone(),
+        None => drop(new.as_object_mut().map(|map| map.shift_remove("status"))),
+    }
+}
