@@ -15,6 +15,8 @@ mod results;
 mod schedule;
 mod selection;
 pub(crate) mod shared;
+#[cfg(test)]
+mod tests;
 pub mod threads;
 
 use std::sync::Arc;
@@ -87,6 +89,7 @@ pub struct Running {
 /// Outside a tokio runtime.
 pub fn run(selection: &Selection, environment: Environment) -> Result<Running, EngineError> {
     panics::install();
+    crate::init();
     let plan = Plan::new(selection, environment.version.contract, environment.read_only)?;
     let kubernetes = Kubernetes::new(environment.target.kube.clone())
         .map_err(|error| EngineError::Client(crate::kubernetes::describe(&error)))?;

@@ -7,12 +7,14 @@ mod encodings;
 mod patterns;
 mod record;
 mod secret_objects;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::AhoCorasick;
 
 /// What stands in place of a secret.
 pub const REDACTED: &str = "<redacted>";
@@ -97,19 +99,27 @@ impl Redactor {
         }
         if known.automaton.is_none() {
             let needles: BTreeSet<String> = known.secrets.iter().flat_map(|secret| encodings::of(secret)).collect();
-            known.automaton =
-                AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(needles).ok().map(Arc::new);
+            known.automaton = AhoCorasick::new(needles).ok().map(Arc::new);
         }
         known.automaton.clone()
     }
 }
 
+/// Replaces all that the automaton finds. Findings that overlap are one: what two secrets share must not leave the rest
+/// of either.
 fn replace(automaton: &AhoCorasick, text: &str) -> String {
+    let mut found: Vec<(usize, usize)> = automaton.find_overlapping_iter(text).map(|m| (m.start(), m.end())).collect();
+    found.sort_unstable();
     let mut redacted = String::with_capacity(text.len());
-    automaton.replace_all_with(text, &mut redacted, |_, _, into| {
-        into.push_str(REDACTED);
-        true
-    });
+    let mut done = 0;
+    for (start, end) in found {
+        if start >= done {
+            redacted.push_str(&text[done..start]);
+            redacted.push_str(REDACTED);
+        }
+        done = done.max(end);
+    }
+    redacted.push_str(&text[done..]);
     redacted
 }
 
