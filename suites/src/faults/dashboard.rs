@@ -1,0 +1,1 @@
+//! Faults that the checks of the suite `dashboard` must notice.

@@ -1,0 +1,1 @@
+//! Faults that the checks of the suite `install` must notice.

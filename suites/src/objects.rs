@@ -1,0 +1,206 @@
+//! The platform's Kubernetes objects as the checks read them: untyped, so that every supported release fits.
+
+use harness::{Checked, Ctx, Stop};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use serde_json::Value;
+
+/// A kind of object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Group, empty for the core group.
+    pub group: &'static str,
+    /// Version.
+    pub version: &'static str,
+    /// Kind.
+    pub kind: &'static str,
+    /// Plural, as in URLs.
+    pub plural: &'static str,
+}
+
+const fn kind(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Kind {
+    Kind { group, version, kind, plural }
+}
+
+/// Namespaces.
+pub const NAMESPACE: Kind = kind("", "v1", "Namespace", "namespaces");
+/// Pods.
+pub const POD: Kind = kind("", "v1", "Pod", "pods");
+/// Services.
+pub const SERVICE: Kind = kind("", "v1", "Service", "services");
+/// ConfigMaps.
+pub const CONFIG_MAP: Kind = kind("", "v1", "ConfigMap", "configmaps");
+/// Secrets.
+pub const SECRET: Kind = kind("", "v1", "Secret", "secrets");
+/// Volume claims.
+pub const CLAIM: Kind = kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
+/// Deployments.
+pub const DEPLOYMENT: Kind = kind("apps", "v1", "Deployment", "deployments");
+/// StatefulSets.
+pub const STATEFUL_SET: Kind = kind("apps", "v1", "StatefulSet", "statefulsets");
+/// DaemonSets.
+pub const DAEMON_SET: Kind = kind("apps", "v1", "DaemonSet", "daemonsets");
+/// Which pods answer for a Service.
+pub const ENDPOINT_SLICE: Kind = kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices");
+/// Storage classes.
+pub const STORAGE_CLASS: Kind = kind("storage.k8s.io", "v1", "StorageClass", "storageclasses");
+/// Network policies.
+pub const NETWORK_POLICY: Kind = kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies");
+/// Definitions of custom resources.
+pub const DEFINITION: Kind =
+    kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions");
+/// Aggregated APIs.
+pub const API_SERVICE: Kind = kind("apiregistration.k8s.io", "v1", "APIService", "apiservices");
+/// Webhooks that change what is admitted.
+pub const MUTATING: Kind =
+    kind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations");
+/// Webhooks that refuse what is not admitted.
+pub const VALIDATING: Kind =
+    kind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations");
+/// cert-manager's certificates.
+pub const CERTIFICATE: Kind = kind("cert-manager.io", "v1", "Certificate", "certificates");
+/// Istio's gateways.
+pub const GATEWAY: Kind = kind("networking.istio.io", "v1beta1", "Gateway", "gateways");
+/// Istio's routes.
+pub const VIRTUAL_SERVICE: Kind = kind("networking.istio.io", "v1beta1", "VirtualService", "virtualservices");
+/// Istio's patches of Envoy's configuration.
+pub const ENVOY_FILTER: Kind = kind("networking.istio.io", "v1alpha3", "EnvoyFilter", "envoyfilters");
+/// Istio's rules of who may send what.
+pub const AUTHORIZATION_POLICY: Kind =
+    kind("security.istio.io", "v1beta1", "AuthorizationPolicy", "authorizationpolicies");
+/// Istio's rules of which tokens are good.
+pub const REQUEST_AUTHENTICATION: Kind =
+    kind("security.istio.io", "v1beta1", "RequestAuthentication", "requestauthentications");
+/// Kubeflow's tenants.
+pub const PROFILE: Kind = kind("kubeflow.org", "v1", "Profile", "profiles");
+/// Where Dex keeps the keys that it signs with.
+pub const DEX_KEYS: Kind = kind("dex.coreos.com", "v1", "SigningKey", "signingkeies");
+
+impl Kind {
+    fn api(self, cx: &Ctx, namespace: Option<&str>) -> Api<DynamicObject> {
+        let api_version =
+            if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) };
+        let resource = ApiResource {
+            group: self.group.to_owned(),
+            version: self.version.to_owned(),
+            api_version,
+            kind: self.kind.to_owned(),
+            plural: self.plural.to_owned(),
+        };
+        match namespace {
+            Some(namespace) => Api::namespaced_with(cx.kube(), namespace, &resource),
+            None => Api::all_with(cx.kube(), &resource),
+        }
+    }
+}
+
+/// All objects of a kind, everywhere. A kind that the cluster does not serve has none.
+pub async fn all(cx: &Ctx, kind: Kind) -> Checked<Vec<DynamicObject>> {
+    list(kind.api(cx, None), &ListParams::default()).await
+}
+
+/// All objects of a kind in a namespace.
+pub async fn within(cx: &Ctx, kind: Kind, namespace: &str) -> Checked<Vec<DynamicObject>> {
+    list(kind.api(cx, Some(namespace)), &ListParams::default()).await
+}
+
+async fn list(api: Api<DynamicObject>, how: &ListParams) -> Checked<Vec<DynamicObject>> {
+    match api.list(how).await {
+        Ok(list) => Ok(list.items),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+        Err(error) => Err(Stop::from(error)),
+    }
+}
+
+/// One object, or nothing if there is none. `namespace` is empty for a cluster-scoped one.
+pub async fn get(cx: &Ctx, kind: Kind, namespace: &str, name: &str) -> Checked<Option<DynamicObject>> {
+    let namespace = (!namespace.is_empty()).then_some(namespace);
+    kind.api(cx, namespace).get_opt(name).await.map_err(Stop::from)
+}
+
+/// The first object whose name begins so: kustomize ends names of ConfigMaps and Secrets with a hash.
+pub async fn beginning(cx: &Ctx, kind: Kind, namespace: &str, prefix: &str) -> Checked<Option<DynamicObject>> {
+    let mut found = within(cx, kind, namespace).await?;
+    found.retain(|object| name(object).starts_with(prefix));
+    found.sort_by(|a, b| name(a).cmp(name(b)));
+    Ok(found.into_iter().next())
+}
+
+/// Its name.
+#[must_use]
+pub fn name(object: &DynamicObject) -> &str {
+    object.metadata.name.as_deref().unwrap_or_default()
+}
+
+/// Its namespace, empty for a cluster-scoped one.
+#[must_use]
+pub fn namespace(object: &DynamicObject) -> &str {
+    object.metadata.namespace.as_deref().unwrap_or_default()
+}
+
+/// How a person names it: `namespace/name`, or `name`.
+#[must_use]
+pub fn place(object: &DynamicObject) -> String {
+    match namespace(object) {
+        "" => name(object).to_owned(),
+        namespace => format!("{namespace}/{}", name(object)),
+    }
+}
+
+/// A label's value, or an empty string.
+#[must_use]
+pub fn label<'a>(object: &'a DynamicObject, key: &str) -> &'a str {
+    object.metadata.labels.as_ref().and_then(|labels| labels.get(key)).map_or("", String::as_str)
+}
+
+/// An annotation's value, or an empty string.
+#[must_use]
+pub fn annotation<'a>(object: &'a DynamicObject, key: &str) -> &'a str {
+    object.metadata.annotations.as_ref().and_then(|all| all.get(key)).map_or("", String::as_str)
+}
+
+/// A text at a JSON pointer, or an empty string.
+#[must_use]
+pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A list at a JSON pointer, or an empty one.
+#[must_use]
+pub fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A number at a JSON pointer.
+#[must_use]
+pub fn number(value: &Value, pointer: &str) -> Option<i64> {
+    value.pointer(pointer).and_then(Value::as_i64)
+}
+
+/// The status of a condition (`True`, `False`, `Unknown`), or an empty string.
+#[must_use]
+pub fn condition<'a>(object: &'a DynamicObject, of: &str) -> &'a str {
+    items(&object.data, "/status/conditions")
+        .iter()
+        .find(|condition| condition["type"] == of)
+        .map_or("", |condition| text(condition, "/status"))
+}
+
+/// A decoded value of a Secret's data.
+#[must_use]
+pub fn secret_value(secret: &DynamicObject, key: &str) -> Option<String> {
+    use base64::Engine as _;
+    let encoded = secret.data.get("data")?.get(key)?.as_str()?;
+    String::from_utf8(base64::prelude::BASE64_STANDARD.decode(encoded).ok()?).ok()
+}
+
+/// A value of a ConfigMap's data.
+#[must_use]
+pub fn config_value<'a>(config: &'a DynamicObject, key: &str) -> Option<&'a str> {
+    config.data.get("data")?.get(key)?.as_str()
+}
+
+/// Whether `labels` hold all of a selector.
+#[must_use]
+pub fn selects(selector: &Value, labels: &Value) -> bool {
+    selector.as_object().is_some_and(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)))
+}
