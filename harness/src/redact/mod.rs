@@ -1,7 +1,7 @@
 //! Redaction at the writer: secrets that were handed out, in every encoding that a writer uses, and what looks like one.
 //!
-//! One [`Redactor`] serves a whole run. Known secrets are found by an automaton over all their [`encodings`]; the rest
-//! by [`patterns`]. A text is always redacted before it is cut, so that no half of a secret stays.
+//! One [`Redactor`] serves a whole run. Known secrets are found by an automaton over all their encodings; the rest
+//! by patterns. A text is always redacted before it is cut, so that no half of a secret stays.
 
 mod encodings;
 mod patterns;

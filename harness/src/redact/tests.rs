@@ -206,3 +206,30 @@ fn a_text_that_becomes_a_secret_later_is_taken_out_of_what_was_recorded() {
     let (events, _) = recorder.close();
     assert!(!serde_json::to_string(&events).unwrap().contains("sesame"));
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn cost() {
+    let redactor = Redactor::new();
+    let body = "<p>some html with words, links and numbers 1234567890</p>\n".repeat(300);
+    let start = std::time::Instant::now();
+    for index in 0..300 {
+        redactor.secret(&format!(
+            "MTcyOTg1{index:04}-cookie-value-of-about-one-hundred-bytes-as-the-proxies-make-them-{index:08}-|17298563"
+        ));
+        let _ = redactor.text_up_to(&body, BODY_LIMIT);
+    }
+    println!("300 secrets, 300 bodies: {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    for _ in 0..300 {
+        let _ = redactor.text_up_to(&body, BODY_LIMIT);
+    }
+    println!("300 bodies: {:?}", start.elapsed());
+    let recorder = Recorder::new(Instant::now(), redactor);
+    let start = std::time::Instant::now();
+    for _ in 0..300 {
+        recorder.record(EventKind::Http(exchange("short text with ?code=abcdefg&state=xyz in it")));
+    }
+    let _ = recorder.close();
+    println!("300 small exchanges: {:?}", start.elapsed());
+}
