@@ -12,6 +12,7 @@ use super::apply::{Operation, Writer};
 use super::kinds::Resource;
 use super::query::Query;
 use super::route::Route;
+use super::wire;
 use crate::access::UserInfo;
 use crate::platform::World;
 
@@ -89,11 +90,14 @@ pub async fn read_body(request: Request<Body>) -> Result<Vec<u8>, Status> {
     }
 }
 
-/// Reads an object: JSON, or YAML if the media type says so.
+/// Reads an object: JSON, or YAML or protobuf if the media type says so.
 ///
 /// # Errors
-/// 400 if it is neither.
+/// 400 if it is none, 415 for another media type.
 pub fn parse(body: &[u8], content_type: &str) -> Result<Value, Status> {
+    if content_type == wire::MEDIA_TYPE {
+        return wire::read(body).map_err(|error| Status::bad_request(error.to_string()));
+    }
     if content_type.ends_with("yaml") {
         if let Ok(value) = serde_json::from_slice(body) {
             return Ok(value);
@@ -101,6 +105,14 @@ pub fn parse(body: &[u8], content_type: &str) -> Result<Value, Status> {
         let text = std::str::from_utf8(body).map_err(|error| Status::bad_request(error.to_string()))?;
         return serde_saphyr::from_str(text)
             .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")));
+    }
+    if !matches!(content_type, "" | "*/*" | "application/json") {
+        return Err(Status::new(
+            415,
+            "UnsupportedMediaType",
+            "the body of the request was in an unknown format - accepted media types include: application/json, \
+             application/yaml, application/vnd.kubernetes.protobuf",
+        ));
     }
     serde_json::from_slice(body)
         .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")))

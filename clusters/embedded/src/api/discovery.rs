@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 
 use super::Status;
 use super::kinds::{self, Resource};
+use super::openapi;
+use crate::access::tokens;
 use crate::platform::World;
 
 /// The Kubernetes version that the API speaks.
-const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.0");
+pub(super) const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.0");
 
 /// Answers a path that names no resource.
 ///
@@ -40,11 +42,26 @@ pub fn answer(world: &World, path: &str, headers: &HeaderMap) -> Result<Response
             merge(&mut document, found.document());
             Ok(json_response(&document))
         }
+        ["openapi", "v3"] => Ok(json_response(&openapi::index(world))),
+        ["openapi", "v3", "api", version] => document(world, "", version),
+        ["openapi", "v3", "apis", group, version] => document(world, group, version),
+        [".well-known", "openid-configuration"] => Ok(json_response(&tokens::discovery(&own_url(headers)))),
+        ["openid", "v1", "jwks"] => Ok(typed(&tokens::jwks(&world.credentials), "application/jwk-set+json")),
         ["api", "v1"] => resources(world, "", "v1"),
         ["apis", group, version] => resources(world, group, version),
         [] => Ok(json_response(&paths(world))),
         _ => Err(Status::no_such_path()),
     }
+}
+
+fn document(world: &World, group: &str, version: &str) -> Result<Response<Body>, Status> {
+    openapi::document(world, group, version).map(|document| json_response(&document)).ok_or_else(Status::no_such_path)
+}
+
+/// How the client reached this API.
+fn own_url(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("kubernetes.default.svc");
+    format!("https://{host}")
 }
 
 /// The media type of aggregated discovery.
@@ -231,7 +248,7 @@ fn paths(world: &World) -> Value {
         paths.push(format!("/apis/{}", group.name));
         paths.extend(group.versions.iter().map(|(version, _)| format!("/apis/{}/{version}", group.name)));
     }
-    paths.extend(["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
+    paths.extend(["/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
     json!({ "paths": paths })
 }
 

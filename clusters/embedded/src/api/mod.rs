@@ -12,6 +12,7 @@ pub mod crd;
 pub mod discovery;
 pub mod handler;
 pub mod kinds;
+pub mod openapi;
 pub mod patch;
 pub mod query;
 pub mod route;
@@ -21,6 +22,7 @@ pub mod server;
 pub mod status;
 pub mod table;
 pub mod verbs;
+pub mod wire;
 
 pub use server::serve;
 pub use status::Status;

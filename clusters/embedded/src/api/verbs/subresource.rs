@@ -132,7 +132,8 @@ async fn set_scale(call: &Call, request: Request<Body>, warnings: &mut Vec<Strin
     let kind =
         if call.method == http::Method::PATCH { Some(patches::Kind::of(call.content_type(), false)?) } else { None };
     let body = call::read_body(request).await?;
-    let sent = call::parse(&body, "application/yaml")?;
+    let media_type = if kind.is_some() { "application/yaml" } else { call.content_type() };
+    let sent = call::parse(&body, media_type)?;
     let (wanted, ..) = paths(call);
     let changed = change(call, warnings, Operation::Update, |old| {
         let current = scale(call, old)?;
