@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use super::kinds::Resource;
+use super::schema::Schemas;
 use crate::object::{list, text};
 use crate::platform::World;
 use crate::store::Key;
@@ -26,6 +27,8 @@ pub struct Definition {
     pub storage: String,
     /// The definition itself.
     pub object: Arc<Value>,
+    /// The types of its versions.
+    pub schemas: Schemas,
 }
 
 impl Definition {
@@ -49,7 +52,8 @@ fn read(object: &Arc<Value>) -> Served {
     let versions = list(object, "/spec/versions");
     let storage =
         versions.iter().find(|version| version["storage"] == true).map_or("", |version| text(version, "/name"));
-    let definition = Arc::new(Definition { storage: storage.into(), object: object.clone() });
+    let definition =
+        Arc::new(Definition { storage: storage.into(), object: object.clone(), schemas: Schemas::default() });
     let served = versions.iter().filter(|version| version["served"] != false);
     let mut resources: Vec<_> = served
         .map(|version| Arc::new(Resource { definition: Some(definition.clone()), ..resource(object, version) }))

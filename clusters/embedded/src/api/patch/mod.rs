@@ -76,7 +76,7 @@ pub fn patched(kind: Kind, resource: &Resource, old: &Value, patch: &Value) -> R
             if !patch.is_object() {
                 return Err(Status::bad_request("error decoding patch: a strategic merge patch must be an object"));
             }
-            strategic::merge(&mut new, patch);
+            strategic::merge(&mut new, patch, &super::schema::of(resource))?;
         }
     }
     Ok(new)
