@@ -132,6 +132,7 @@ impl Platform {
             memory: Memory::default(),
             gateway_delay: options.gateway_delay,
         });
+        controllers::bootstrap::load(&world);
         blueprint::load(&world, options.start).map_err(StartError::Blueprint)?;
         let stop = CancellationToken::new();
         controllers::start(&world, &stop);

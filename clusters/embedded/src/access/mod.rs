@@ -6,6 +6,7 @@
 
 pub mod authentication;
 pub mod credentials;
+pub mod pod_admission;
 pub mod rbac;
 pub mod reviews;
 pub mod tokens;

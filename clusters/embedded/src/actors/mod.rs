@@ -63,6 +63,17 @@ fn query(uri: &http::Uri, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
+/// How a command in a container ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// What it wrote.
+    pub stdout: Vec<u8>,
+    /// What it complained.
+    pub stderr: Vec<u8>,
+    /// Its exit status.
+    pub code: u8,
+}
+
 /// A played program.
 pub trait Actor: Send + Sync {
     /// Starts the program when its container starts: it reads its configuration, once.
@@ -72,6 +83,25 @@ pub trait Actor: Send + Sync {
     fn start(&self, world: &World, pod: &Value, container: &str) -> Result<(), String> {
         let _ = (world, pod, container);
         Ok(())
+    }
+
+    /// Whether the program passes its readiness probe. Asked when its container has started, and again after changes of
+    /// what it may wait for, until it is.
+    fn ready(&self, world: &World, pod: &Value, container: &str) -> bool {
+        let _ = (world, pod, container);
+        true
+    }
+
+    /// What the program has written to its log, a line each.
+    fn logs(&self, world: &World, pod: &Value, container: &str) -> Vec<String> {
+        let _ = (world, pod);
+        vec![format!("{container}: played by the embedded reference platform")]
+    }
+
+    /// Runs a command in the program's container. `None`: there is no such command there.
+    fn exec(&self, world: &World, pod: &Value, container: &str, command: &[String], stdin: &[u8]) -> Option<Ended> {
+        let _ = (world, pod, container, command, stdin);
+        None
     }
 
     /// Answers one request, as the program in that container would.

@@ -182,7 +182,7 @@ impl Store {
             metadata_of(&mut object).insert("generation".into(), json!(generation));
         }
         let leaving = object.pointer("/metadata/deletionTimestamp").is_some();
-        if leaving && object::list(&object, "/metadata/finalizers").is_empty() {
+        if leaving && !is_held(key, &object) {
             return Ok(self.remove(&mut state, key, object, before));
         }
         Ok(self.commit(&mut state, key, object, Some(before), ChangeKind::Modified))
@@ -197,7 +197,7 @@ impl Store {
         let mut state = self.write();
         let before = state.objects.get(key).cloned().ok_or_else(|| StoreError::Missing(key.clone()))?;
         let mut object = Value::clone(&before);
-        if object::list(&before, "/metadata/finalizers").is_empty() {
+        if !is_held(key, &before) {
             return Ok((self.remove(&mut state, key, object, before), true));
         }
         if before.pointer("/metadata/deletionTimestamp").is_some() {
@@ -283,6 +283,13 @@ impl Store {
 #[must_use]
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Whether finalizers keep an object. A Namespace has some in its specification too: its content goes first.
+fn is_held(key: &Key, object: &Value) -> bool {
+    let namespace = key.group.is_empty() && key.plural == "namespaces";
+    !object::list(object, "/metadata/finalizers").is_empty()
+        || (namespace && !object::list(object, "/spec/finalizers").is_empty())
 }
 
 fn metadata_of(object: &mut Value) -> &mut serde_json::Map<String, Value> {
