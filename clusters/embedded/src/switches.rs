@@ -10,6 +10,9 @@ pub const NAMESPACE: &str = "embedded-reference-platform";
 /// Name of that ConfigMap.
 pub const NAME: &str = "switches";
 
+/// Whose session a switch takes anything for: the default user of kubeflow/manifests.
+pub const DEFAULT_USER: &str = "user@example.com";
+
 /// Whether a switch is on.
 #[must_use]
 pub fn is_on(store: &Store, switch: &str) -> bool {

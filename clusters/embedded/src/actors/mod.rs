@@ -1,5 +1,6 @@
 //! The programs of the platform, played: an actor answers for a container while a ready pod runs its image.
 
+pub mod authservice;
 pub mod dashboard;
 pub mod dex;
 mod express;
@@ -113,6 +114,7 @@ pub trait Actor: Send + Sync {
 static CAST: &[(&str, &dyn Actor)] = &[
     ("dex", &dex::Dex),
     ("oauth2-proxy", &oauth2_proxy::Oauth2Proxy),
+    ("oidc-authservice", &authservice::AuthService),
     ("centraldashboard", &dashboard::Dashboard),
     ("kfam", &kfam::Kfam),
     ("jupyter-web-app", &&web_app::NOTEBOOKS),

@@ -1,4 +1,5 @@
 //! Tests that drive Dex, oauth2-proxy and oidc-authservice by calling the actors directly.
 
+mod authservice;
 mod dex;
 mod stage;

@@ -90,12 +90,17 @@ impl Stage {
 
     /// Sends a request to a pod's first container.
     pub async fn send(&self, pod: &Arc<Value>, request: Request<Body>) -> Answer {
+        self.send_to(pod, 0, request).await
+    }
+
+    /// As [`Stage::send`], to a port of the container.
+    pub async fn send_to(&self, pod: &Arc<Value>, port: u16, request: Request<Body>) -> Answer {
         let container = &object::list(pod, "/spec/containers")[0];
         let visit = Visit {
             world: self.platform.world().clone(),
             pod: pod.clone(),
             container: object::text(container, "/name").to_owned(),
-            port: 0,
+            port,
             caller: Caller::default(),
         };
         let actor = playing(object::text(container, "/image")).unwrap();

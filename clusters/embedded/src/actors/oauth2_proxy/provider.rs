@@ -12,7 +12,10 @@ use super::cookies::Session;
 use super::settings::{Provider, Settings};
 use crate::actors::net_http::escape::escape_query;
 use crate::actors::net_http::form::Values;
-use crate::actors::oidc_client::{Client, Patience, RemoteKeys, are_good};
+use crate::actors::oidc_client::{Client, Demands, Patience, RemoteKeys};
+
+/// How far `nbf` may lie in the future, in seconds (go-oidc 3).
+const NOT_BEFORE_LEEWAY: i64 = 5 * 60;
 
 /// Addresses of the provider.
 #[derive(Debug, Clone)]
@@ -124,6 +127,11 @@ impl Known {
         let claims = self.keys.verified(client, &endpoints.keys, id_token).await?;
         let mut audiences: Vec<&str> = vec![&provider.client_id];
         audiences.extend(provider.extra_audiences.iter().map(String::as_str));
-        if are_good(&claims, &provider.issuer, &audiences, Timestamp::now()) { Some(claims) } else { None }
+        let demands = Demands {
+            issuer: &provider.issuer,
+            audiences: Some(&audiences),
+            not_before_leeway: Some(NOT_BEFORE_LEEWAY),
+        };
+        if demands.are_met_by(&claims, Timestamp::now()) { Some(claims) } else { None }
     }
 }

@@ -18,8 +18,6 @@ pub use keys::{Patience, RemoteKeys};
 
 /// The largest answer of a provider that is read, in bytes.
 const ANSWER_LIMIT: usize = 1 << 20;
-/// How far `nbf` may lie in the future, in seconds.
-const NOT_BEFORE_LEEWAY: i64 = 5 * 60;
 
 /// How to reach a provider: through the mesh, as a pod.
 #[derive(Clone)]
@@ -69,19 +67,33 @@ impl Client {
     }
 }
 
-/// Whether claims are of this issuer, for one of these audiences, and valid now.
-#[must_use]
-pub fn are_good(claims: &Value, issuer: &str, audiences: &[&str], now: Timestamp) -> bool {
-    let number = |name: &str| claims.get(name).and_then(Value::as_f64).map(|seconds| seconds as i64);
-    let for_us = match claims.get("aud") {
-        Some(Value::String(one)) => audiences.contains(&one.as_str()),
-        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).any(|one| audiences.contains(&one)),
-        _ => false,
-    };
-    claims.get("iss").and_then(Value::as_str) == Some(issuer)
-        && for_us
-        && number("exp").unwrap_or_default() >= now.as_second()
-        && number("nbf").is_none_or(|start| now.as_second() + NOT_BEFORE_LEEWAY >= start)
+/// What a client demands of claims before it believes them.
+#[derive(Debug, Clone, Copy)]
+pub struct Demands<'a> {
+    /// Who must have issued them.
+    pub issuer: &'a str,
+    /// Whom they must be for: one of these; `None` is anyone.
+    pub audiences: Option<&'a [&'a str]>,
+    /// How far `nbf` may lie in the future, in seconds; `None` looks at no time at all.
+    pub not_before_leeway: Option<i64>,
+}
+
+impl Demands<'_> {
+    /// Whether claims meet them at a moment.
+    #[must_use]
+    pub fn are_met_by(&self, claims: &Value, now: Timestamp) -> bool {
+        let number = |name: &str| claims.get(name).and_then(Value::as_f64).map(|seconds| seconds as i64);
+        let for_us = self.audiences.is_none_or(|audiences| match claims.get("aud") {
+            Some(Value::String(one)) => audiences.contains(&one.as_str()),
+            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).any(|one| audiences.contains(&one)),
+            _ => false,
+        });
+        let timely = self.not_before_leeway.is_none_or(|leeway| {
+            number("exp").unwrap_or_default() >= now.as_second()
+                && number("nbf").is_none_or(|start| now.as_second().saturating_add(leeway) >= start)
+        });
+        claims.get("iss").and_then(Value::as_str) == Some(self.issuer) && for_us && timely
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +122,10 @@ mod tests {
             (with("exp", Value::Null), false),
             (json!("text"), false),
         ] {
-            assert_eq!(are_good(&claims, "i", &["a"], now), expected, "{claims}");
+            let demands = Demands { issuer: "i", audiences: Some(&["a"]), not_before_leeway: Some(300) };
+            assert_eq!(demands.are_met_by(&claims, now), expected, "{claims}");
         }
+        let lax = Demands { issuer: "i", audiences: None, not_before_leeway: None };
+        assert!(lax.are_met_by(&json!({"iss": "i"}), now) && !lax.are_met_by(&json!({"iss": "j"}), now));
     }
 }
