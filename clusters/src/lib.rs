@@ -4,8 +4,13 @@
 pub mod embedded_provider;
 pub mod existing;
 pub mod install;
+pub mod kubeconfig;
 pub mod manifests;
+mod reach;
 pub mod target;
 pub mod versions;
 
+#[cfg(feature = "embedded")]
+pub use embedded_provider::Embedded;
+pub use existing::Existing;
 pub use target::{Mode, ProvideError, Provided, Provider, Target};

@@ -4,6 +4,9 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::install::Installed;
+use crate::manifests::ManifestError;
+
 /// Who owns a target, hence what may be done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -30,10 +33,17 @@ pub struct Target {
     pub gateway: Option<Url>,
 }
 
-/// A target, and what keeps it alive: dropping `guard` takes a target that this program made away again.
+/// A target, what is known of it, and what keeps it alive: dropping `guard` takes a target that this program made away
+/// again.
 pub struct Provided {
     /// The target.
     pub target: Target,
+    /// The version that its API server gives, for example `v1.33.1`.
+    pub kubernetes_version: Option<String>,
+    /// A kubeconfig (YAML, with credentials) of a target that this program made, for a person's own `kubectl`.
+    pub kubeconfig: Option<String>,
+    /// What was installed, if this program installed the platform.
+    pub installed: Option<Installed>,
     /// Keeps an in-process platform running.
     pub guard: Box<dyn Send + Sync>,
 }
@@ -50,7 +60,7 @@ pub trait Provider: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 pub enum ProvideError {
     /// No kubeconfig where one is expected.
-    #[error("no kubeconfig at {path}: {reason}; pass --context with KUBECONFIG set, or --cluster embedded")]
+    #[error("no kubeconfig at {path}: {reason}; set KUBECONFIG or pass its path, or use --cluster embedded")]
     NoKubeconfig {
         /// The path looked at.
         path: String,
@@ -58,23 +68,63 @@ pub enum ProvideError {
         reason: String,
     },
     /// The kubeconfig is there but cannot be used.
-    #[error("cannot use the kubeconfig {path}: {reason}; check it with: kubectl config view --minify")]
+    #[error("cannot use the kubeconfig {path}: {reason}; check it with: kubectl config view")]
     BadKubeconfig {
         /// The path.
         path: String,
         /// What is wrong with it.
         reason: String,
     },
+    /// The kubeconfig does not have the context that was asked for.
+    #[error("the kubeconfig {path} has no context {context:?}; it has: {known}; pass one of them: --context NAME")]
+    UnknownContext {
+        /// The path.
+        path: String,
+        /// The context asked for.
+        context: String,
+        /// Those that there are.
+        known: String,
+    },
     /// The API server does not answer.
-    #[error("the Kubernetes API at {server} does not answer: {reason}; check it with: kubectl cluster-info")]
+    #[error(
+        "the Kubernetes API at {server} (context {context}) does not answer: {reason}; check it with: kubectl cluster-info --context {context}"
+    )]
     Unreachable {
         /// The server's URL.
         server: String,
+        /// The context.
+        context: String,
         /// The transport's words.
         reason: String,
     },
-    /// The API server refuses the credentials.
-    #[error("the Kubernetes API at {server} refuses the credentials of context {context}: {reason}; log in again")]
+    /// The API server's certificate is not the one that the kubeconfig expects.
+    #[error(
+        "the server at {server} cannot prove that it is the cluster of context {context}: {reason}; fetch the kubeconfig again from whoever runs the cluster"
+    )]
+    Untrusted {
+        /// The server's URL.
+        server: String,
+        /// The context.
+        context: String,
+        /// The TLS library's words.
+        reason: String,
+    },
+    /// Something answers, but it is no Kubernetes API.
+    #[error(
+        "what answers at {server} (context {context}) is not a Kubernetes API: {reason}; check the server's address in the kubeconfig"
+    )]
+    NotKubernetes {
+        /// The server's URL.
+        server: String,
+        /// The context.
+        context: String,
+        /// What came instead.
+        reason: String,
+    },
+    /// The API server refuses the credentials, or there are none.
+    #[error(
+        "the Kubernetes API at {server} refuses the credentials of context {context}: {reason}; log in again, then check with: kubectl auth whoami --context {context}"
+    )]
     Refused {
         /// The server's URL.
         server: String,
@@ -86,6 +136,9 @@ pub enum ProvideError {
     /// The embedded platform did not start.
     #[error("the embedded platform did not start: {0}")]
     Embedded(String),
+    /// The manifests cannot be read.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
     /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
