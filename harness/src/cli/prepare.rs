@@ -1,0 +1,118 @@
+//! From the options to a platform that can be judged: its Kubernetes API, its gateway, its release.
+
+use std::time::Duration;
+
+use clusters::versions::{self, Version};
+use clusters::{Mode, Provider};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::config::{Cluster, Options};
+use crate::context::User;
+use crate::engine::Environment;
+use crate::evidence::Recorder;
+use crate::forward::Forward;
+use crate::http::{Gateway, Limits, Session};
+use crate::kubernetes::{Kubernetes, describe};
+use crate::redact::Redactor;
+use crate::stop::Stop;
+
+/// The release that the embedded platform plays unless the user names one.
+const DEFAULT_RELEASE: &str = "1.9.1";
+
+/// How long the gateway has to answer at all.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A platform to judge, and what keeps it reachable.
+pub(super) struct Prepared {
+    pub(super) environment: Environment,
+    pub(super) keep: Keep,
+}
+
+/// Dropping it ends the way to the platform, and the platform if it is in this process.
+#[derive(Default)]
+pub(super) struct Keep {
+    _forward: Option<Forward>,
+    _guard: Option<Box<dyn Send + Sync>>,
+}
+
+/// Why there is nothing to judge: one sentence, with what to do next.
+pub(super) type Reason = String;
+
+/// Prepares what the options describe.
+pub(super) async fn prepare(options: &Options, user: User, cancel: &CancellationToken) -> Result<Prepared, Reason> {
+    let provider = provider(options)?;
+    let provided = provider.provide(cancel).await.map_err(|error| error.to_string())?;
+    let simulated = provided.target.mode == Mode::Simulated;
+    let kubernetes = Kubernetes::new(provided.target.kube.clone()).map_err(|error| describe(&error))?;
+    let client = kubernetes.shared();
+    let (version, version_from) = match options.platform.installation.kubeflow {
+        Some(version) => (version, "given"),
+        None if simulated && provided.installed.is_none() => (default_release()?, "default"),
+        None => (detected(&client).await?, "detected"),
+    };
+    let (gateway, forward) = match provided.target.gateway.clone() {
+        Some(url) => (url, None),
+        None => {
+            let forward = Forward::to_gateway(client).await.map_err(|error| error.to_string())?;
+            (forward.url().clone(), Some(forward))
+        }
+    };
+    if !simulated {
+        answers(&gateway).await?;
+    }
+    let mut environment = Environment::new(provided.target, gateway, version, user);
+    environment.version_from = version_from.to_owned();
+    environment.kubernetes_version = provided.kubernetes_version;
+    environment.cancel = cancel.clone();
+    Ok(Prepared { environment, keep: Keep { _forward: forward, _guard: Some(provided.guard) } })
+}
+
+fn provider(options: &Options) -> Result<Box<dyn Provider>, Reason> {
+    let access = &options.platform.access;
+    match options.platform.cluster() {
+        #[cfg(feature = "embedded")]
+        Cluster::Embedded => {
+            if options.platform.installation.manifests.is_some() {
+                return Err("manifests cannot be installed yet; leave out --manifests".to_owned());
+            }
+            let version = options.platform.installation.kubeflow.map_or_else(default_release, Ok)?;
+            Ok(Box::new(clusters::Embedded::new(version)))
+        }
+        _ => Ok(Box::new(clusters::Existing {
+            kubeconfig: access.kubeconfig.clone(),
+            context: access.context.clone(),
+            gateway: options.platform.gateway_url.clone(),
+        })),
+    }
+}
+
+/// The release that the expectations are of when nothing else says so.
+pub(super) fn default_release() -> Result<&'static Version, Reason> {
+    versions::named(DEFAULT_RELEASE).ok_or_else(|| format!("the catalogue lacks {DEFAULT_RELEASE}"))
+}
+
+async fn detected(client: &kube::Client) -> Result<&'static Version, Reason> {
+    let found = versions::detect(client).await.map_err(|error| error.to_string())?;
+    found.version.ok_or_else(|| {
+        format!(
+            "no supported release is recognised ({}); say which expectations apply with --kubeflow",
+            found.clues.join("; ")
+        )
+    })
+}
+
+/// Whether an HTTP server answers at the gateway's address at all. What it answers is for the checks to judge.
+async fn answers(gateway: &Url) -> Result<(), Reason> {
+    let limits = Limits { overall: PATIENCE, ..Limits::default() };
+    let way = Gateway::new(gateway.clone(), limits).map_err(|error| error.to_string())?;
+    let recorder = Recorder::new(tokio::time::Instant::now(), Redactor::new());
+    match Session::new(way, recorder, crate::user_agent("setup", "setup")).get("/").await {
+        Ok(_) => Ok(()),
+        Err(Stop::Errored(problem)) => Err(format!(
+            "the gateway at {gateway} gives no whole answer: {}; check the address (--gateway-url) with: curl -v {gateway}",
+            problem.message
+        )),
+        Err(stop) => Err(stop.to_string()),
+    }
+}

@@ -1,0 +1,102 @@
+//! What is answered without touching any platform: `--explain`, `--plan`.
+
+use std::fmt::Write as _;
+
+use clusters::versions::Version;
+
+use crate::check::{Check, Isolation, Suite};
+use crate::config::suggestion;
+use crate::engine::Selection;
+use crate::own::{KINDS, RUN_LABEL};
+
+/// What a check checks, why it matters, how to fix a platform that fails it, how to see it by hand.
+///
+/// # Errors
+/// There is no such check, in one sentence.
+pub fn explain(suites: &[&'static Suite], id: &str) -> Result<String, String> {
+    let wanted = id.to_ascii_uppercase();
+    let all = || suites.iter().flat_map(|suite| suite.checks().map(move |check| (*suite, check)));
+    match all().find(|(_, check)| check.id == wanted) {
+        Some((suite, check)) => Ok(explained(suite, check)),
+        None => {
+            let suggestion = suggestion(&wanted, all().map(|(_, check)| check.id));
+            Err(format!("there is no check {id}{suggestion}; see all with --list"))
+        }
+    }
+}
+
+fn explained(suite: &Suite, check: &Check) -> String {
+    let mut out = format!("{}  {}\n\n", check.id, check.title);
+    let mut row = |label: &str, text: &str| _ = writeln!(out, "{label:<10}{text}");
+    row("suite", &format!("{} ({})", suite.name, suite.title));
+    row("level", level(check));
+    row("profiles", &names(check.profiles.iter().map(|profile| profile.name())));
+    row("source", &check.source.to_string());
+    if !check.after.is_empty() {
+        row("after", &check.after.join(", "));
+    }
+    if !check.contracts.is_empty() {
+        row("contract", &names(check.contracts.iter().map(|contract| contract.letter())));
+    }
+    row("within", &format!("{} s", check.within.as_secs()));
+    row("creates", if check.writes { "objects, which it removes again" } else { "nothing" });
+    if !check.breaks_on.is_empty() {
+        row("proved by", &names(check.breaks_on.iter().map(|fault| fault.name)));
+    }
+    let parts = [
+        ("What is checked", check.explain.what),
+        ("Why it matters", check.explain.why),
+        ("How to fix it", check.explain.fix),
+        ("How to see it by hand", check.explain.reproduce),
+    ];
+    for (title, text) in parts {
+        _ = write!(out, "\n{title}\n  {}\n", text.trim().replace('\n', "\n  "));
+    }
+    out
+}
+
+fn level(check: &Check) -> &'static str {
+    match check.level {
+        reports::model::Level::Must => "must",
+        reports::model::Level::Should => "should",
+        reports::model::Level::May => "may",
+    }
+}
+
+fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    all.collect::<Vec<_>>().join(", ")
+}
+
+/// What a run would do to a platform, for whoever has to allow it.
+pub(super) fn plan(selection: &Selection, version: &Version, read_only: bool) -> String {
+    let mut out = format!("plan     {} checks, expectations of Kubeflow {}\n\n", selection.len(), version.kubeflow);
+    let applies = |check: &Check| check.contracts.is_empty() || check.contracts.contains(&version.contract);
+    let creates = |check: &Check| !read_only && check.writes && applies(check);
+    for (_, check) in selection.chosen() {
+        let remark = match check {
+            check if !applies(check) => "skipped: applies to another contract",
+            check if read_only && (check.writes || check.isolation == Isolation::Destructive) => "skipped: read-only",
+            check if check.isolation == Isolation::Destructive => "changes the platform",
+            check if check.writes => "creates objects",
+            _ => "reads",
+        };
+        _ = writeln!(out, "  {}  {:<20}  {}", check.id, remark, check.title);
+    }
+    let writers: Vec<&str> =
+        selection.chosen().filter(|(_, check)| creates(check)).map(|(_, check)| check.id).collect();
+    out.push_str("\ncreates  ");
+    if writers.is_empty() {
+        out.push_str("nothing\n");
+    } else {
+        _ = writeln!(out, "objects of these kinds at most, by {}; all are labelled", writers.join(", "));
+        _ = writeln!(out, "         {RUN_LABEL}=<run> and removed when their check ends:");
+        _ = writeln!(out, "         {}", names(KINDS.iter().map(|kind| kind.plural)));
+    }
+    out.push_str("\nneeds    get and list of all objects; get services, list pods and create pods/portforward in\n");
+    out.push_str("         istio-system, unless --gateway-url is given");
+    if !writers.is_empty() {
+        out.push_str("; create, get, list and delete of the kinds above");
+    }
+    out.push('\n');
+    out
+}

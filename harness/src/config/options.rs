@@ -1,0 +1,209 @@
+//! Every option, once: the command line, the environment, `conformance.toml`, the help and the completions are all
+//! made from these tables.
+
+use std::path::PathBuf;
+
+use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum, ValueHint};
+use clusters::versions::credentials::DEFAULT_USER;
+use clusters::versions::{self, VERSIONS, Version};
+use url::Url;
+
+use crate::check::Profile;
+
+/// Where the platform comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cluster {
+    /// The embedded reference platform: simulated, for trying out; no cluster is judged
+    #[cfg(feature = "embedded")]
+    Embedded,
+    /// A running platform: a kubeconfig context
+    Existing,
+    /// A kind cluster made for the run: not in this version yet
+    Kind,
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Platform")]
+pub struct PlatformOptions {
+    /// Where the platform comes from [default: existing if --context, --kubeconfig or --gateway-url is given, else embedded]
+    #[arg(long, env = "CONFORMANCE_CLUSTER", value_enum, value_name = "WHERE")]
+    pub cluster: Option<Cluster>,
+
+    /// What is installed.
+    #[command(flatten)]
+    pub installation: InstallationOptions,
+
+    /// How the Kubernetes API is reached.
+    #[command(flatten)]
+    pub access: AccessOptions,
+
+    /// The gateway's address, for example http://localhost:8080 [default: a port forwarded to istio-ingressgateway]
+    #[arg(long, env = "CONFORMANCE_GATEWAY_URL", value_name = "URL", value_parser = gateway_url, value_hint = ValueHint::Url)]
+    pub gateway_url: Option<Url>,
+}
+
+/// What is installed.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Platform")]
+pub struct InstallationOptions {
+    /// The Kubeflow release whose expectations apply [default: as detected; 1.9.1 for an embedded platform without --manifests]
+    #[arg(long, env = "CONFORMANCE_KUBEFLOW", value_name = "VERSION", value_parser = release)]
+    pub kubeflow: Option<&'static Version>,
+
+    /// Manifests to install: rendered YAML (plain, .gz or .xz), a kustomization, or a folder of example-v<VERSION>.yaml files
+    #[arg(long, env = "CONFORMANCE_MANIFESTS", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub manifests: Option<PathBuf>,
+}
+
+/// How the Kubernetes API is reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Platform")]
+pub struct AccessOptions {
+    /// The kubeconfig context [default: the current one]
+    #[arg(long, env = "CONFORMANCE_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// The kubeconfig file [default: as kubectl: $KUBECONFIG, then ~/.kube/config]
+    #[arg(long, env = "CONFORMANCE_KUBECONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// Who logs in.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Login")]
+pub struct LoginOptions {
+    /// The e-mail address that the run logs in with
+    #[arg(long, env = "CONFORMANCE_USER", value_name = "EMAIL", default_value = DEFAULT_USER, value_hint = ValueHint::EmailAddress)]
+    pub user: String,
+
+    /// A file that holds the password; or set CONFORMANCE_PASSWORD [default: what the manifests ship for user@example.com]
+    #[arg(long, env = "CONFORMANCE_PASSWORD_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub password_file: Option<PathBuf>,
+}
+
+/// How the run goes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Run")]
+pub struct RunOptions {
+    /// Judge by these profiles only
+    #[arg(long, env = "CONFORMANCE_PROFILE", value_name = "PROFILE", value_delimiter = ',', value_parser = profiles())]
+    pub profile: Vec<Profile>,
+
+    /// Create nothing: checks that would are skipped
+    #[arg(long, env = "CONFORMANCE_READ_ONLY", value_parser = BoolishValueParser::new())]
+    pub read_only: bool,
+
+    /// How many checks may run at once [default: two a core, at least 8]
+    #[arg(long, env = "CONFORMANCE_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+
+    /// Where the reports go, one folder a run [default: target/conformance]
+    #[arg(long, env = "CONFORMANCE_REPORT_DIR", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub report_dir: Option<PathBuf>,
+
+    /// Leave what the checks created, for a person to look at
+    #[arg(long, env = "CONFORMANCE_KEEP", value_parser = BoolishValueParser::new())]
+    pub keep: bool,
+
+    /// Print without colours
+    #[arg(long, env = "CONFORMANCE_NO_COLOR", value_parser = BoolishValueParser::new())]
+    pub no_color: bool,
+}
+
+/// What is answered without touching any platform. Neither the environment nor a file asks these.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Questions, answered without touching any platform")]
+pub struct QuestionOptions {
+    /// Print which checks would run, everything they would create, and the permissions that they need
+    #[arg(long, conflicts_with_all = ["explain", "catalogue", "list"])]
+    pub plan: bool,
+
+    /// Print what a check checks, why it matters, how to fix a platform that fails it, how to reproduce it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["catalogue", "list"])]
+    pub explain: Option<String>,
+
+    /// Print all checks and faults as YAML
+    #[arg(long, conflicts_with = "list")]
+    pub catalogue: bool,
+}
+
+/// All options of a run.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// What is judged.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// Who logs in.
+    #[command(flatten)]
+    pub login: LoginOptions,
+    /// How the run goes.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// What is only asked.
+    #[command(flatten)]
+    pub questions: QuestionOptions,
+}
+
+impl PlatformOptions {
+    /// Where the platform comes from, said or implied: who names a cluster does not mean the embedded platform.
+    #[must_use]
+    pub fn cluster(&self) -> Cluster {
+        #[cfg(feature = "embedded")]
+        if !self.names_a_cluster() {
+            return self.cluster.unwrap_or(Cluster::Embedded);
+        }
+        self.cluster.unwrap_or(Cluster::Existing)
+    }
+
+    fn names_a_cluster(&self) -> bool {
+        self.access.context.is_some() || self.access.kubeconfig.is_some() || self.gateway_url.is_some()
+    }
+
+    /// Options that contradict one another, in one sentence.
+    ///
+    /// # Errors
+    /// The sentence.
+    pub fn consistent(&self) -> Result<(), String> {
+        match self.cluster() {
+            #[cfg(feature = "embedded")]
+            Cluster::Embedded if self.names_a_cluster() => Err(
+                "--cluster embedded brings its own Kubernetes API and gateway: leave out --context, --kubeconfig and --gateway-url, or say --cluster existing".to_owned(),
+            ),
+            Cluster::Existing if self.installation.manifests.is_some() => Err(
+                "a run installs nothing into an existing cluster: leave out --manifests, or install first with `kubeflow-conformance install`".to_owned(),
+            ),
+            Cluster::Kind => Err(
+                "this version cannot make kind clusters yet: make one, install the platform with `kubeflow-conformance install`, and judge it with --cluster existing".to_owned(),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn release(name: &str) -> Result<&'static Version, String> {
+    versions::named(name).ok_or_else(|| {
+        let supported: Vec<&str> = VERSIONS.iter().map(|version| version.kubeflow).collect();
+        format!("the supported releases are {}", supported.join(", "))
+    })
+}
+
+fn gateway_url(text: &str) -> Result<Url, String> {
+    let hint = "write it as http://localhost:8080";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {hint}"))?;
+    let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    match url.scheme() {
+        "http" | "https" if url.has_host() && plain => Ok(url),
+        "http" | "https" => Err(format!("a gateway's address has no path, query or user; {hint}")),
+        _ => Err(format!("neither http nor https; {hint}")),
+    }
+}
+
+fn profiles() -> impl TypedValueParser<Value = Profile> {
+    let names = Profile::ALL.iter().map(|profile| profile.name());
+    PossibleValuesParser::new(names).try_map(|name| {
+        let found = Profile::ALL.iter().copied().find(|profile| profile.name() == name);
+        found.ok_or_else(|| format!("no profile {name}"))
+    })
+}
