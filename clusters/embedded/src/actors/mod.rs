@@ -26,6 +26,8 @@ use crate::mesh::Caller;
 use crate::object;
 use crate::platform::World;
 
+pub mod echo;
+
 /// One request's way to an actor: where it arrived and who sent it.
 #[derive(Clone)]
 pub struct Visit {

@@ -1,0 +1,158 @@
+//! What the ingress gateway is told: Gateways, VirtualServices, EnvoyFilters.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderMap, Method};
+use serde_json::Value;
+
+use super::envoy_filter::EnvoyFilter;
+use super::routes::{Route, full_name};
+use crate::mesh::authorization::without_port;
+use crate::mesh::settings::ISTIOD_NAMESPACE;
+use crate::object;
+
+/// The port of the gateway's Service that this platform serves.
+pub(crate) const SERVICE_PORT: u16 = 80;
+
+/// The objects, and what was made of them for the gateway pods seen so far.
+#[derive(Debug)]
+pub(crate) struct GatewayConfig {
+    gateways: Vec<Arc<Value>>,
+    services: Vec<Arc<Value>>,
+    filters: Vec<EnvoyFilter>,
+    listeners: Mutex<Listeners>,
+}
+
+/// By the uid and version of the pod.
+type Listeners = HashMap<(String, String), Option<Arc<Listener>>>;
+
+/// The listener of one gateway pod.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    hosts: Vec<VirtualHost>,
+    /// Filters from EnvoyFilters, in their order.
+    pub(crate) filters: Vec<EnvoyFilter>,
+}
+
+#[derive(Debug)]
+struct VirtualHost {
+    domain: String,
+    routes: Vec<Route>,
+}
+
+impl GatewayConfig {
+    pub(crate) fn read(gateways: &[Arc<Value>], services: &[Arc<Value>], filters: &[Arc<Value>]) -> Self {
+        // istiod merges VirtualServices of one host by age.
+        let mut services = services.to_vec();
+        services.sort_by(|one, other| age(one).cmp(&age(other)));
+        let mut filters = filters.to_vec();
+        filters.sort_by(|one, other| age(one).cmp(&age(other)));
+        Self {
+            gateways: gateways.to_vec(),
+            services,
+            filters: filters.iter().flat_map(|filter| EnvoyFilter::read_all(filter)).collect(),
+            listeners: Mutex::default(),
+        }
+    }
+
+    /// The listener of a gateway pod; `None` if no Gateway gives it one.
+    pub(crate) fn listener(&self, pod: &Value, port: u16) -> Option<Arc<Listener>> {
+        let key = (object::uid(pod).to_owned(), object::text(pod, "/metadata/resourceVersion").to_owned());
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.entry(key).or_insert_with(|| self.compile(pod, port).map(Arc::new)).clone()
+    }
+
+    fn compile(&self, pod: &Value, port: u16) -> Option<Listener> {
+        let serves = |server: &&Value| {
+            let number = server.pointer("/port/number").and_then(Value::as_u64);
+            let protocol = object::text(server, "/port/protocol").to_ascii_uppercase();
+            matches!(protocol.as_str(), "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB")
+                && (number == Some(SERVICE_PORT.into()) || number == Some(port.into()))
+        };
+        let mut names = Vec::new();
+        let mut patterns = Vec::new();
+        for gateway in &self.gateways {
+            let selector = gateway.pointer("/spec/selector");
+            let everywhere = selector.and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
+            if !everywhere && !object::selected_by(pod, selector) {
+                continue;
+            }
+            let name = full_name(object::name(gateway), object::namespace(gateway));
+            for server in object::list(gateway, "/spec/servers").iter().filter(serves) {
+                names.push(name.clone());
+                let hosts = object::list(server, "/hosts").iter().filter_map(Value::as_str);
+                patterns.extend(hosts.map(|host| (name.clone(), host.to_owned())));
+            }
+        }
+        if names.is_empty() {
+            return None;
+        }
+        let mut hosts: Vec<VirtualHost> = Vec::new();
+        for service in &self.services {
+            let namespace = object::namespace(service);
+            let own: Vec<_> = object::list(service, "/spec/gateways")
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|name| full_name(name, namespace))
+                .filter(|name| names.contains(name))
+                .collect();
+            if own.is_empty() {
+                continue;
+            }
+            let routes = Route::read_all(service, &own);
+            for host in object::list(service, "/spec/hosts").iter().filter_map(Value::as_str) {
+                let served = patterns
+                    .iter()
+                    .any(|(gateway, pattern)| own.contains(gateway) && serves_host(pattern, gateway, namespace, host));
+                if !served {
+                    continue;
+                }
+                match hosts.iter_mut().find(|known| known.domain == host) {
+                    Some(known) => known.routes.extend(routes.iter().cloned()),
+                    None => hosts.push(VirtualHost { domain: host.to_owned(), routes: routes.clone() }),
+                }
+            }
+        }
+        for host in &mut hosts {
+            host.routes.sort_by_key(Route::is_catch_all);
+        }
+        let filters = self.filters.iter().filter(|filter| filter.selects(ISTIOD_NAMESPACE, pod)).cloned().collect();
+        Some(Listener { hosts, filters })
+    }
+}
+
+/// Age of an object for istiod's order: time of creation, then name, then namespace.
+fn age(object: &Value) -> (&str, &str, &str) {
+    (object::text(object, "/metadata/creationTimestamp"), object::name(object), object::namespace(object))
+}
+
+/// Whether a server's host pattern (`host`, `*.host`, `*`, each with an optional `namespace/`) lets a VirtualService of
+/// a namespace bind a host.
+fn serves_host(pattern: &str, gateway: &str, namespace: &str, host: &str) -> bool {
+    let (of, pattern) = pattern.split_once('/').map_or(("*", pattern), |(of, pattern)| (of, pattern));
+    let own = gateway.split('/').next() == Some(namespace);
+    let visible = of == "*" || of == namespace || (of == "." && own);
+    visible
+        && match pattern.strip_prefix('*') {
+            Some("") => true,
+            Some(suffix) => host.ends_with(suffix),
+            None => pattern == host || host == "*",
+        }
+}
+
+impl Listener {
+    /// The route of a request, if there is one. Exact hosts win over `*.suffix`, longer suffixes over shorter, all over `*`.
+    pub(crate) fn route(&self, method: &Method, host: &str, target: &str, headers: &HeaderMap) -> Option<&Route> {
+        let name = without_port(host).to_ascii_lowercase();
+        let rank = |virtual_host: &&VirtualHost| {
+            let domain = virtual_host.domain.to_ascii_lowercase();
+            match domain.strip_prefix('*') {
+                None => (domain == name).then_some(usize::MAX),
+                Some(suffix) => (suffix.is_empty() || name.ends_with(suffix)).then_some(suffix.len()),
+            }
+        };
+        let best = self.hosts.iter().filter(|host| rank(host).is_some()).max_by_key(rank)?;
+        best.routes.iter().find(|route| route.matches(method, host, target, headers))
+    }
+}

@@ -1,0 +1,97 @@
+//! Envoy's router: what a route does with a request that the filters let pass.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::{Method, Request, Response, StatusCode, Uri};
+
+use super::config::Listener;
+use super::routes::{Action, Forward, Redirect, Route};
+use crate::mesh::{self, Caller, replies};
+use crate::platform::World;
+
+const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
+const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+
+/// Sends a request where its route leads.
+pub(crate) async fn route(
+    world: &Arc<World>,
+    own: Caller,
+    listener: &Listener,
+    mut request: Request<Body>,
+) -> Response<Body> {
+    let host = host(request.headers());
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    // Without a path only a route for CONNECT could match, and Istio makes none.
+    let found = (request.method() != Method::CONNECT)
+        .then(|| listener.route(request.method(), &host, &target, request.headers()))
+        .flatten();
+    let Some(route) = found else { return replies::local(request.headers(), StatusCode::NOT_FOUND, "") };
+    let mut reply = match &route.action {
+        Action::Answer(status, text) => replies::local(request.headers(), *status, text),
+        Action::Redirect(redirect) => redirect.reply(request.headers(), &host, &target),
+        Action::Forward(forward) => {
+            route.prepare(forward, &target, &mut request);
+            let sent = mesh::send(world, own, forward.destination(rand::random()), request);
+            match forward.timeout {
+                None => sent.await,
+                Some(limit) => tokio::time::timeout(limit, sent).await.unwrap_or_else(|_| {
+                    replies::local(&HeaderMap::new(), StatusCode::GATEWAY_TIMEOUT, replies::TIMEOUT)
+                }),
+            }
+        }
+    };
+    route.response_headers.apply(reply.headers_mut());
+    reply
+}
+
+fn host(headers: &HeaderMap) -> String {
+    headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+impl Route {
+    fn prepare(&self, forward: &Forward, target: &str, request: &mut Request<Body>) {
+        if let Some(rewritten) = self.rewritten(forward, target)
+            && let (Ok(uri), Ok(original)) = (rewritten.parse::<Uri>(), HeaderValue::from_str(target))
+        {
+            *request.uri_mut() = uri;
+            request.headers_mut().insert(ORIGINAL_PATH, original);
+        }
+        let headers = request.headers_mut();
+        if let Some(host) = &forward.rewrite_host {
+            headers.insert(HOST, host.clone());
+        }
+        if let Some(limit) = forward.timeout {
+            let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+            headers.insert(EXPECTED_TIMEOUT, millis.into());
+        }
+        headers.insert(ATTEMPT_COUNT, 1.into());
+        self.request_headers.apply(headers);
+    }
+}
+
+impl Redirect {
+    fn reply(&self, request: &HeaderMap, host: &str, target: &str) -> Response<Body> {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, format!("?{query}")),
+            None => (target, String::new()),
+        };
+        let scheme = self.scheme.as_deref().unwrap_or("http");
+        let name = self.host.as_deref().unwrap_or(host);
+        let port = match self.port {
+            Some(80) if scheme == "http" => String::new(),
+            Some(443) if scheme == "https" => String::new(),
+            Some(port) => format!(":{port}"),
+            None => String::new(),
+        };
+        let name = if self.port.is_some() { crate::mesh::authorization::without_port(name) } else { name };
+        let location = format!("{scheme}://{name}{port}{}{query}", self.path.as_deref().unwrap_or(path));
+        let mut reply = replies::local(request, self.status, "");
+        if let Ok(location) = HeaderValue::from_str(&location) {
+            reply.headers_mut().insert(LOCATION, location);
+        }
+        reply
+    }
+}
