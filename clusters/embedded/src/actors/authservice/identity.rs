@@ -60,20 +60,25 @@ pub fn bearer(exchange: &Exchange, header: &str) -> String {
     value.strip_prefix("Bearer ").unwrap_or(value).to_owned()
 }
 
-/// The session of a request: by id in the header, else by cookie. The switch `session-unchecked` takes any cookie.
+/// The session of a request: by id in the header, else by cookie. The switch `session-unchecked` takes any such cookie
+/// for one of the default user.
 pub fn session(exchange: &Exchange) -> Found {
     let (store, now) = (&exchange.server.store, Timestamp::now());
-    if exchange.switch("session-unchecked") && cookie(&exchange.headers, SESSION).is_some() {
-        let session = Session { user: switches::DEFAULT_USER.to_owned(), ..Session::default() };
-        return Found::Session(String::new(), Box::new(session));
-    }
     let id = bearer(exchange, &exchange.server.settings.auth_header);
     if !id.is_empty()
         && let found @ Found::Session(..) = store.session(&id, now)
     {
         return found;
     }
-    cookie(&exchange.headers, SESSION).map_or(Found::Nothing, |value| store.session(&value, now))
+    let Some(value) = cookie(&exchange.headers, SESSION) else { return Found::Nothing };
+    match store.session(&value, now) {
+        found @ Found::Session(..) => found,
+        _ if exchange.switch("session-unchecked") => {
+            let session = Session { user: switches::DEFAULT_USER.to_owned(), ..Session::default() };
+            Found::Session(String::new(), Box::new(session))
+        }
+        found => found,
+    }
 }
 
 /// Finds out who asks.

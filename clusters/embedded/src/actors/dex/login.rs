@@ -9,6 +9,7 @@ use ring::hmac;
 
 use super::authorize::OUT_OF_BAND;
 use super::password::{Check, check};
+use super::settings::User;
 use super::store::{AuthCode, AuthRequest, Claims, after, new_id};
 use super::{Exchange, pages, tokens};
 use crate::actors::net_http::escape::unescape_path;
@@ -40,7 +41,11 @@ pub async fn password(exchange: &Exchange, connector: &str) -> Response<Body> {
         Method::POST => {
             // The query counts as well: credentials in a URL are accepted.
             let (address, secret) = (exchange.form.all.get("login"), exchange.form.all.get("password"));
-            match check(settings, address, secret).await {
+            let checked = match overlooked(exchange, address) {
+                Some(claims) => Check::Good(Box::new(claims)),
+                None => check(settings, address, secret).await,
+            };
+            match checked {
                 Check::Good(claims) => finish(exchange, request, *claims).await,
                 Check::Bad => pages::login_form(settings, &exchange.uri, address, true),
                 Check::Refused(why) => {
@@ -49,6 +54,15 @@ pub async fn password(exchange: &Exchange, connector: &str) -> Response<Body> {
             }
         }
         _ => exchange.refuse(StatusCode::BAD_REQUEST, "Unsupported request method."),
+    }
+}
+
+/// Who gets in without a look at the password: nobody, unless a switch says so.
+fn overlooked(exchange: &Exchange, address: &str) -> Option<Claims> {
+    match exchange.server.settings.user(address) {
+        Some(user) if exchange.switch("dex-accepts-any-password") => Some(user.claims()),
+        None if exchange.switch("dex-accepts-any-user") => Some(User::unknown(address).claims()),
+        _ => None,
     }
 }
 

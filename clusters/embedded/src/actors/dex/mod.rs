@@ -14,10 +14,11 @@ use serde_json::Value;
 
 use super::net_http::form::{self, Form};
 use super::net_http::{answer, not_found, refusal};
-use super::{Actor, Visit, tag};
+use super::{Actor, Visit, repository, tag};
 use crate::kubelet::environment;
 use crate::object;
 use crate::platform::World;
+use crate::switches;
 
 mod assets;
 mod authorize;
@@ -60,6 +61,7 @@ struct Storages(AtomicUsize);
 /// One request, taken apart.
 struct Exchange {
     server: Arc<Server>,
+    world: Arc<World>,
     method: Method,
     /// Path below the issuer's, undecoded.
     path: String,
@@ -102,6 +104,23 @@ fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> 
     Ok(Server { settings, storage })
 }
 
+/// An ID token of the default user for a client, issued without any login: what clients need that take anything for a
+/// session. `None` while no Dex runs, or if it does not know that user.
+pub async fn issue_unasked(world: &World, client: &str) -> Option<String> {
+    let pods = world.store.list("", "pods", None);
+    let server = pods.iter().find_map(|pod| {
+        let containers = object::list(pod, "/spec/containers");
+        let is_dex = |container: &&Value| repository(object::text(container, "/image")).ends_with("/dex");
+        let container = containers.iter().find(is_dex)?;
+        server(world, pod, object::text(container, "/name")).ok()
+    })?;
+    let claims = server.settings.user(switches::DEFAULT_USER)?.claims();
+    let scopes = ["openid", "email", "profile", "groups"].map(str::to_owned).to_vec();
+    let (client, connector) = (client.to_owned(), settings::LOCAL.to_owned());
+    let subject = tokens::Subject { client, claims, scopes, nonce: String::new(), connector };
+    tokens::issue(&server, &subject, "").await.ok().map(|issued| issued.id_token)
+}
+
 async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
     let server = match server(&visit.world, &visit.pod, &visit.container) {
         Ok(server) => server,
@@ -118,7 +137,8 @@ async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
         return response;
     }
     let (parts, form) = form::read(request).await;
-    Exchange { server, method: parts.method, path, full_path, uri, headers: parts.headers, form }.route().await
+    let world = visit.world.clone();
+    Exchange { server, world, method: parts.method, path, full_path, uri, headers: parts.headers, form }.route().await
 }
 
 impl Exchange {
@@ -152,6 +172,11 @@ impl Exchange {
             }
             _ => not_found(),
         }
+    }
+
+    /// Whether a switch of the platform is on.
+    fn switch(&self, name: &str) -> bool {
+        switches::is_on(&self.world.store, name)
     }
 
     /// The error page.

@@ -1,6 +1,6 @@
 //! Checking a password against its bcrypt hash.
 
-use super::settings::Settings;
+use super::settings::{Settings, User};
 use super::store::Claims;
 
 /// Costs that Dex accepts: `bcrypt.DefaultCost` and the `upBoundCost` of dexidp/dex `server/api.go`.
@@ -42,13 +42,28 @@ pub async fn check(settings: &Settings, email: &str, password: &str) -> Check {
     if !good.unwrap_or(false) {
         return Check::Bad;
     }
-    Check::Good(Box::new(Claims {
-        user_id: user.user_id,
-        username: user.username,
-        email: user.email,
-        email_verified: true,
-        groups: Vec::new(),
-    }))
+    Check::Good(Box::new(user.claims()))
+}
+
+impl User {
+    /// What a login of the user tells.
+    #[must_use]
+    pub fn claims(&self) -> Claims {
+        Claims {
+            user_id: self.user_id.clone(),
+            username: self.username.clone(),
+            email: self.email.clone(),
+            email_verified: true,
+            groups: Vec::new(),
+        }
+    }
+
+    /// Someone whom nobody configured: what the switch `dex-accepts-any-user` lets in.
+    #[must_use]
+    pub fn unknown(email: &str) -> Self {
+        let username = email.split('@').next().unwrap_or_default().to_owned();
+        Self { email: email.to_owned(), user_id: email.to_owned(), username, hash: String::new() }
+    }
 }
 
 /// The cost of a bcrypt hash (`$2y$12$…`); `None` if the text is none.

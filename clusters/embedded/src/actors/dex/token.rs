@@ -95,6 +95,9 @@ async fn redeem(exchange: &Exchange, client: &Client) -> Result<Response<Body>, 
         return Err(OauthError::bad_request("invalid_request", description));
     }
     let (issued, refresh_token) = exchange_code(&exchange.server, code, &stored).await?;
+    if exchange.switch("code-reusable") {
+        exchange.server.storage.tables().codes.insert(code.to_owned(), stored);
+    }
     Ok(tokens(&issued, refresh_token.as_deref()))
 }
 

@@ -21,6 +21,7 @@ use super::{Actor, Visit, tag};
 use crate::kubelet::environment;
 use crate::object;
 use crate::platform::World;
+use crate::switches;
 
 mod assets;
 mod cookies;
@@ -157,6 +158,11 @@ impl Exchange {
         let decoded = super::net_http::escape::unescape_path(&self.path).ok()?;
         let cleaned = clean_request(&decoded);
         if cleaned == decoded { None } else { Some(self.moved(&escape_path(&cleaned))) }
+    }
+
+    /// Whether a switch of the platform is on.
+    fn switch(&self, name: &str) -> bool {
+        switches::is_on(&self.client.world.store, name)
     }
 
     /// A header as text; empty if absent.
