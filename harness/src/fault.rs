@@ -21,6 +21,8 @@ pub struct Fault {
     pub contracts: &'static [Contract],
     /// What to change, in order.
     pub changes: &'static [Change],
+    /// What the failure of a check that notices it must mention; if empty, the name of one of the changed objects.
+    pub shows: &'static str,
 }
 
 /// One change to the platform's objects.
@@ -73,7 +75,7 @@ impl std::fmt::Display for Ref {
 
 /// A fault that applies to all contracts.
 pub const fn fault(name: &'static str, what: &'static str, changes: &'static [Change]) -> Fault {
-    Fault { name, what, contracts: &[], changes }
+    Fault { name, what, contracts: &[], changes, shows: "" }
 }
 
 /// Names an object.
@@ -82,6 +84,13 @@ pub const fn object(api_version: &'static str, kind: &'static str, namespace: &'
 }
 
 impl Fault {
+    /// Sets what the failure of a check that notices it must mention: the cause may be another object than the changed
+    /// one, for example the Service whose Deployment is stopped.
+    pub const fn shows(mut self, text: &'static str) -> Self {
+        self.shows = text;
+        self
+    }
+
     /// Limits the fault to contracts.
     pub const fn only(mut self, contracts: &'static [Contract]) -> Self {
         self.contracts = contracts;

@@ -58,6 +58,14 @@ pub const VALIDATING: Kind =
     kind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations");
 /// cert-manager's certificates.
 pub const CERTIFICATE: Kind = kind("cert-manager.io", "v1", "Certificate", "certificates");
+/// cert-manager's issuers for the whole cluster.
+pub const CLUSTER_ISSUER: Kind = kind("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers");
+/// metacontroller's controllers of objects with children.
+pub const COMPOSITE_CONTROLLER: Kind =
+    kind("metacontroller.k8s.io", "v1alpha1", "CompositeController", "compositecontrollers");
+/// metacontroller's controllers of what hangs on others' objects.
+pub const DECORATOR_CONTROLLER: Kind =
+    kind("metacontroller.k8s.io", "v1alpha1", "DecoratorController", "decoratorcontrollers");
 /// Istio's gateways.
 pub const GATEWAY: Kind = kind("networking.istio.io", "v1beta1", "Gateway", "gateways");
 /// Istio's routes.

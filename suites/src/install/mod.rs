@@ -1,7 +1,83 @@
 //! Everything is installed, and ready.
 
-use harness::Suite;
+pub mod admission;
+pub mod definitions;
+pub mod leftovers;
+pub mod pods;
+pub mod services;
+pub mod storage;
+pub mod workloads;
+
+use harness::{Stop, Suite};
 
 /// The suite.
-pub static SUITE: Suite =
-    Suite { name: "install", prefix: "INS", title: "Everything is installed, and ready", topics: &[] };
+pub static SUITE: Suite = Suite {
+    name: "install",
+    prefix: "INS",
+    title: "Everything is installed, and ready",
+    topics: &[
+        definitions::CHECKS,
+        workloads::CHECKS,
+        pods::CHECKS,
+        services::CHECKS,
+        admission::CHECKS,
+        storage::CHECKS,
+        leftovers::CHECKS,
+    ],
+};
+
+/// What differs, collected over many objects: one failure names them all, so that they are fixed in one go.
+#[derive(Debug, Default)]
+struct Differences(Vec<Difference>);
+
+#[derive(Debug)]
+struct Difference {
+    object: String,
+    how: String,
+}
+
+/// How many differences a failure spells out.
+const SHOWN: usize = 5;
+
+impl Differences {
+    /// Adds an object, and how it differs.
+    fn add(&mut self, object: impl Into<String>, how: impl Into<String>) {
+        self.0.push(Difference { object: object.into(), how: how.into() });
+    }
+
+    /// Passes if there are none.
+    ///
+    /// # Errors
+    /// [`Stop::Failed`] that names the first few; the first one is the cause, with what to do about it.
+    fn judge(self, expected: &str, fix: &str) -> harness::Checked {
+        let Some(first) = self.0.first() else { return Ok(()) };
+        let mut actual: Vec<String> =
+            self.0.iter().take(SHOWN).map(|Difference { object, how }| format!("{object} {how}")).collect();
+        if self.0.len() > SHOWN {
+            actual.push(format!("and {} more", self.0.len() - SHOWN));
+        }
+        Err(Stop::failed(expected, actual.join("; "))
+            .at(first.object.clone())
+            .because(format!("{} {}", first.object, first.how))
+            .fix(fix))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_first_few_and_counts_the_rest() {
+        let mut differences = Differences::default();
+        for number in 1..=7 {
+            differences.add(format!("Service kubeflow/s{number}"), "is absent");
+        }
+        let Err(Stop::Failed(failure)) = differences.judge("all Services exist", "apply them") else {
+            panic!("seven differences are a failure");
+        };
+        assert_eq!(failure.cause.as_deref(), Some("Service kubeflow/s1 is absent"));
+        assert!(failure.actual.ends_with("Service kubeflow/s5 is absent; and 2 more"), "{}", failure.actual);
+        assert!(Differences::default().judge("x", "y").is_ok());
+    }
+}
