@@ -212,3 +212,22 @@ async fn hostile_requests_are_answered() {
         assert_eq!(login.stage.send(&login.pod, request).await.status, StatusCode::UNAUTHORIZED);
     }
 }
+
+#[tokio::test]
+async fn switches_open_the_form() {
+    let login = Login::of(Release::V1_10_2).await;
+    login.stage.switch("dex-accepts-any-password", true);
+    for (user, status) in [(USER, StatusCode::SEE_OTHER), ("nobody@example.com", StatusCode::UNAUTHORIZED)] {
+        assert_eq!(login.log_in(&login.form("").await, user, "wrong").await.status, status, "{user}");
+    }
+    login.stage.switch("dex-accepts-any-password", false);
+    login.stage.switch("dex-accepts-any-user", true);
+    for (user, status) in [(USER, StatusCode::UNAUTHORIZED), ("nobody@example.com", StatusCode::SEE_OTHER)] {
+        assert_eq!(login.log_in(&login.form("").await, user, "wrong").await.status, status, "{user}");
+    }
+    login.stage.switch("code-reusable", true);
+    let code = login.log_in(&login.form("").await, USER, PASSWORD).await.location_parameter("code");
+    for _ in 0..2 {
+        assert_eq!(login.redeem(&code, &[]).await.status, StatusCode::OK);
+    }
+}

@@ -1,5 +1,7 @@
 //! Tests that drive Dex, oauth2-proxy and oidc-authservice by calling the actors directly.
 
 mod authservice;
+mod browser;
 mod dex;
+mod oauth2_proxy;
 mod stage;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::mesh::Caller;
 use crate::object;
 use crate::platform::{Options, Platform, Release, Start};
 use crate::store::Key;
+use crate::switches;
 
 /// The default user's published password.
 pub const PASSWORD: &str = "12341234";
@@ -39,6 +40,11 @@ impl Answer {
     /// A header's first value, or an empty text.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// All `Set-Cookie` lines.
+    pub fn set_cookies(&self) -> Vec<&str> {
+        self.headers.get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap()).collect()
     }
 
     /// `Location`.
@@ -74,6 +80,27 @@ impl Stage {
         pod["metadata"]["namespace"] = json!(namespace);
         pod["metadata"]["uid"] = json!(uuid::Uuid::new_v4().to_string());
         Arc::new(pod)
+    }
+
+    /// A pod as [`Stage::pod`], which is in the store, too, and ready: others reach it.
+    pub fn running(&self, plural: &str, namespace: &str, name: &str) -> Arc<Value> {
+        let mut pod = Value::clone(&self.pod(plural, namespace, name));
+        pod["apiVersion"] = json!("v1");
+        pod["kind"] = json!("Pod");
+        pod["status"] =
+            json!({"phase": "Running", "podIP": "10.0.0.9", "conditions": [{"type": "Ready", "status": "True"}]});
+        let key = Key::new("", "pods", namespace, object::name(&pod));
+        self.platform.world().store.create(&key, pod).unwrap()
+    }
+
+    /// Turns a switch on or off.
+    pub fn switch(&self, name: &str, on: bool) {
+        let key = Key::new("", "configmaps", switches::NAMESPACE, switches::NAME);
+        let store = &self.platform.world().store;
+        if store.get(&key).is_none() {
+            store.create(&key, json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {}})).unwrap();
+        }
+        self.change(&key, |object| object["data"][name] = json!(on.to_string()));
     }
 
     /// Changes an object of the platform.
