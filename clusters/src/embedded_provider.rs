@@ -8,6 +8,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use crate::install::{Installer, Progress};
+use crate::manifests::{self, Source};
 use crate::target::{Mode, ProvideError, Provided, Provider, Target};
 use crate::versions::{Releases, Version};
 use crate::{kubeconfig, reach};
@@ -15,17 +17,21 @@ use crate::{kubeconfig, reach};
 /// The context in the kubeconfig of an embedded platform.
 const CONTEXT: &str = "embedded";
 
-/// An embedded platform to be started, with a release's built-in blueprint.
+/// An embedded platform to be started: of a release's built-in blueprint, or blank and then installed from manifests.
 #[derive(Debug, Clone)]
 pub struct Embedded {
-    /// The release whose blueprint is loaded.
+    /// The release whose blueprint is loaded, unless there are manifests.
     pub version: &'static Version,
+    /// What to install instead of the blueprint.
+    pub manifests: Option<Source>,
     /// Where the Kubernetes API listens; port 0 takes a free one.
     pub api: SocketAddr,
     /// Where the gateway listens; port 0 takes a free one.
     pub gateway: SocketAddr,
     /// Added to every answer of the gateway.
     pub gateway_delay: Duration,
+    /// Where the installation's progress is shown.
+    pub progress: Progress,
 }
 
 impl Embedded {
@@ -33,18 +39,27 @@ impl Embedded {
     #[must_use]
     pub fn new(version: &'static Version) -> Self {
         let Options { api, gateway, gateway_delay, .. } = Options::default();
-        Self { version, api, gateway, gateway_delay }
+        Self { version, manifests: None, api, gateway, gateway_delay, progress: Progress::Silent }
     }
 
     fn start(&self) -> Start {
         match self.version.release {
+            _ if self.manifests.is_some() => Start::Blank,
             Releases::V1_8 => Start::Release(Release::V1_8_1),
             Releases::V1_9 => Start::Release(Release::V1_9_1),
             _ => Start::Release(Release::V1_10_2),
         }
     }
 
-    async fn launch(&self) -> Result<Provided, ProvideError> {
+    async fn launch(&self, cancel: &CancellationToken) -> Result<Provided, ProvideError> {
+        // Read first: what cannot be read is said before anything starts.
+        let manifests = match &self.manifests {
+            Some(source) => {
+                let read = cancel.run_until_cancelled(manifests::load(source)).await;
+                Some(read.ok_or(ProvideError::Interrupted)??)
+            }
+            None => None,
+        };
         let options =
             Options { start: self.start(), api: self.api, gateway: self.gateway, gateway_delay: self.gateway_delay };
         let broken = |reason: String| ProvideError::Embedded(reason);
@@ -60,11 +75,17 @@ impl Embedded {
             kube: context.config,
             gateway: Some(gateway),
         };
+        let installed = match &manifests {
+            Some(manifests) => {
+                Some(Installer::new(&target.kube)?.progress(self.progress).install(manifests, cancel).await?)
+            }
+            None => None,
+        };
         Ok(Provided {
             target,
             kubernetes_version: Some(kubernetes_version),
             kubeconfig: Some(kubeconfig),
-            installed: None,
+            installed,
             guard: Box::new(platform),
         })
     }
@@ -77,6 +98,6 @@ impl Provider for Embedded {
 
     fn provide(&self, cancel: &CancellationToken) -> BoxFuture<'_, Result<Provided, ProvideError>> {
         let cancel = cancel.clone();
-        async move { cancel.run_until_cancelled(self.launch()).await.unwrap_or(Err(ProvideError::Interrupted)) }.boxed()
+        async move { self.launch(&cancel).await }.boxed()
     }
 }

@@ -1,6 +1,81 @@
-//! What an installation is: its account at the end.
+//! The installer: manifests become a platform, in an order that needs no second attempt.
+//!
+//! Objects are written by server-side apply in waves ([`plan`]'s documentation tells the order), each wave when what it
+//! waits for is true: definitions established, and the workloads ready that answer for the webhooks that admit it. A
+//! second run writes what is missing and changes nothing else.
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
+
+use kube::{Client, Config};
+use tokio_util::sync::CancellationToken;
+
+use crate::manifests::{Id, Manifests, Place};
+use crate::reach;
+
+mod admission;
+mod apply;
+mod existing;
+mod kinds;
+mod plan;
+mod progress;
+mod readiness;
+mod request;
+mod run;
+mod selector;
+
+pub use progress::Progress;
+
+/// The field manager of everything that the installer writes.
+pub const FIELD_MANAGER: &str = "kubeflow-conformance";
+
+/// Requests in flight at once.
+const PARALLEL: usize = 16;
+
+/// How long an installation may take unless told otherwise: a platform pulls some 20 GB of images.
+const WITHIN: Duration = Duration::from_secs(45 * 60);
+
+/// Installs manifests into a cluster.
+#[derive(Clone)]
+pub struct Installer {
+    client: Client,
+    namespace: String,
+    progress: Progress,
+    within: Duration,
+}
+
+impl Installer {
+    /// An installer for a cluster.
+    ///
+    /// # Errors
+    /// If the configuration's credentials or certificates cannot be used.
+    pub fn new(config: &Config) -> Result<Self, InstallError> {
+        let client = reach::client(config).map_err(|error| InstallError::api("the cluster's configuration", &error))?;
+        let namespace = config.default_namespace.clone();
+        Ok(Self { client, namespace, progress: Progress::Silent, within: WITHIN })
+    }
+
+    /// Where progress is shown; nowhere by default.
+    #[must_use]
+    pub fn progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// How long all of it may take; 45 minutes by default.
+    #[must_use]
+    pub fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
+    }
+
+    /// Installs manifests and waits until all their workloads are ready.
+    ///
+    /// # Errors
+    /// [`InstallError`]; what was written stays, and another run goes on from there.
+    pub async fn install(&self, manifests: &Manifests, cancel: &CancellationToken) -> Result<Installed, InstallError> {
+        run::Run::new(self, manifests).install(cancel).await
+    }
+}
 
 /// What was installed and how it went.
 #[derive(Debug, Clone)]
@@ -25,6 +100,41 @@ pub struct Installed {
     pub workloads: Vec<Readiness>,
 }
 
+impl Installed {
+    /// The account for a person: what was done, and how many workloads are ready by namespace. Those that are not
+    /// ready have a line each.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let Self { objects, created, changed, .. } = self;
+        let mut table = format!("{objects} objects in {:.1} s: ", self.duration.as_secs_f64());
+        match (created, changed) {
+            (0, 0) => table.push_str("nothing to change"),
+            (created, 0) => _ = write!(table, "{created} created"),
+            (created, changed) => _ = write!(table, "{created} created, {changed} changed"),
+        }
+        let unchanged = objects.saturating_sub(created + changed);
+        if unchanged > 0 && created + changed > 0 {
+            _ = write!(table, ", {unchanged} as they were");
+        }
+        let ready = self.workloads.iter().filter(|workload| workload.reason.is_none()).count();
+        _ = write!(table, "; {ready} of {} workloads ready", self.workloads.len());
+        let mut namespaces: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for workload in &self.workloads {
+            let (ready, all) = namespaces.entry(&workload.namespace).or_default();
+            *ready += usize::from(workload.reason.is_none());
+            *all += 1;
+        }
+        let width = namespaces.keys().map(|name| name.len()).max().unwrap_or_default();
+        for (namespace, (ready, all)) in namespaces {
+            _ = write!(table, "\n  {namespace:width$}  {ready:>3} of {all}");
+        }
+        for workload in self.workloads.iter().filter(|workload| workload.reason.is_some()) {
+            _ = write!(table, "\n  {workload}");
+        }
+        table
+    }
+}
+
 /// How far a workload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
@@ -40,4 +150,95 @@ pub struct Readiness {
     pub wanted: u64,
     /// What it waits for, if it is not ready.
     pub reason: Option<String>,
+}
+
+impl std::fmt::Display for Readiness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kind, namespace, name, ready, wanted, reason } = self;
+        write!(f, "{kind} {namespace}/{name} {ready} of {wanted} ready")?;
+        reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+    }
+}
+
+/// An object that the cluster does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The object.
+    pub id: Id,
+    /// Where it stands.
+    pub place: Place,
+    /// The server's words.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}): {}", self.id, self.place, self.reason)
+    }
+}
+
+/// Why a platform is not installed. What was written stays; another run goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// A kind that neither the cluster nor the manifests know.
+    #[error("{source_name}, {place}: the cluster serves no kind {} of {api_version}, and no definition among the manifests does; add its CustomResourceDefinition, or remove {id}", id.kind)]
+    UnknownKind {
+        /// The manifests' source.
+        source_name: String,
+        /// The object.
+        id: Box<Id>,
+        /// Its group and version.
+        api_version: String,
+        /// Where it stands.
+        place: Place,
+    },
+    /// The API does not answer a question.
+    #[error(
+        "cannot read {what}: {reason}; installing needs a cluster administrator's rights, see: kubectl auth can-i '*' '*' -A"
+    )]
+    Api {
+        /// What was asked for.
+        what: String,
+        /// The server's words.
+        reason: String,
+    },
+    /// Objects that the cluster does not take.
+    #[error("{source_name}: the cluster refuses {} of {objects} objects: {}; correct them and run again, what is written stays", failures.len(), first(failures))]
+    Refused {
+        /// The manifests' source.
+        source_name: String,
+        /// How many objects there are.
+        objects: usize,
+        /// Those that are refused.
+        failures: Vec<Failure>,
+    },
+    /// Something did not come true in time.
+    #[error("not installed within {} s: {waiting}; look at what it names, then run again: the installation goes on where it stopped", within.as_secs())]
+    TimedOut {
+        /// The bound.
+        within: Duration,
+        /// What was waited for.
+        waiting: String,
+    },
+    /// Stopped from outside.
+    #[error("interrupted when {written} of {objects} objects were written; run again and it goes on from there")]
+    Interrupted {
+        /// Objects written.
+        written: usize,
+        /// Objects in the manifests.
+        objects: usize,
+    },
+}
+
+impl InstallError {
+    fn api(what: &str, error: &kube::Error) -> Self {
+        Self::Api { what: what.to_owned(), reason: request::words(error) }
+    }
+}
+
+fn first(failures: &[Failure]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = failures.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = failures.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{}; and {more} more", shown.join("; ")) } else { shown.join("; ") }
 }

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::install::Installed;
+use crate::install::{InstallError, Installed};
 use crate::manifests::ManifestError;
 
 /// Who owns a target, hence what may be done to it.
@@ -139,6 +139,9 @@ pub enum ProvideError {
     /// The manifests cannot be read.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
+    /// The platform cannot be installed.
+    #[error(transparent)]
+    Install(#[from] InstallError),
     /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
