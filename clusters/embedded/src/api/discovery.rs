@@ -42,6 +42,12 @@ pub fn answer(world: &World, path: &str, headers: &HeaderMap) -> Result<Response
             merge(&mut document, found.document());
             Ok(json_response(&document))
         }
+        ["openapi", "v2"] => {
+            let mut response = Response::new(Body::from(openapi::empty_v2()));
+            let media_type = HeaderValue::from_static(openapi::V2_MEDIA_TYPE);
+            response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+            Ok(response)
+        }
         ["openapi", "v3"] => Ok(json_response(&openapi::index(world))),
         ["openapi", "v3", "api", version] => document(world, "", version),
         ["openapi", "v3", "apis", group, version] => document(world, group, version),
@@ -248,7 +254,7 @@ fn paths(world: &World) -> Value {
         paths.push(format!("/apis/{}", group.name));
         paths.extend(group.versions.iter().map(|(version, _)| format!("/apis/{}/{version}", group.name)));
     }
-    paths.extend(["/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
+    paths.extend(["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
     json!({ "paths": paths })
 }
 

@@ -9,6 +9,8 @@ pub mod answer;
 pub mod apply;
 pub mod call;
 pub mod crd;
+pub mod decode;
+pub mod defaults;
 pub mod discovery;
 pub mod handler;
 pub mod kinds;
@@ -21,6 +23,7 @@ pub mod selector;
 pub mod server;
 pub mod status;
 pub mod table;
+pub mod validate;
 pub mod verbs;
 pub mod wire;
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub struct Status {
     /// HTTP status.
     pub code: u16,
-    /// A word of Kubernetes' closed list, for example `NotFound`.
+    /// A word of Kubernetes' closed list, for example `NotFound`; empty if there is none.
     pub reason: &'static str,
     /// The sentence for people; some clients look for words in it.
     pub message: String,
@@ -96,6 +96,11 @@ impl Status {
             "kind": "Status", "apiVersion": "v1", "metadata": {},
             "status": "Failure", "message": self.message, "reason": self.reason, "code": self.code,
         });
+        if self.reason.is_empty()
+            && let Some(map) = status.as_object_mut()
+        {
+            map.shift_remove("reason");
+        }
         if let Some(details) = &self.details {
             status["details"] = Value::clone(details);
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::kinds::Resource;
 use super::schema::Schemas;
+use super::validate::custom::Patterns;
 use crate::object::{list, text};
 use crate::platform::World;
 use crate::store::Key;
@@ -29,6 +30,8 @@ pub struct Definition {
     pub object: Arc<Value>,
     /// The types of its versions.
     pub schemas: Schemas,
+    /// The patterns of its schemas.
+    pub patterns: Patterns,
 }
 
 impl Definition {
@@ -52,8 +55,12 @@ fn read(object: &Arc<Value>) -> Served {
     let versions = list(object, "/spec/versions");
     let storage =
         versions.iter().find(|version| version["storage"] == true).map_or("", |version| text(version, "/name"));
-    let definition =
-        Arc::new(Definition { storage: storage.into(), object: object.clone(), schemas: Schemas::default() });
+    let definition = Arc::new(Definition {
+        storage: storage.into(),
+        object: object.clone(),
+        schemas: Schemas::default(),
+        patterns: Patterns::default(),
+    });
     let served = versions.iter().filter(|version| version["served"] != false);
     let mut resources: Vec<_> = served
         .map(|version| Arc::new(Resource { definition: Some(definition.clone()), ..resource(object, version) }))

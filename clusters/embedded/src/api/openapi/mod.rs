@@ -1,7 +1,8 @@
 //! `/openapi/v3`: the index of documents, one document for each group and version.
 //!
 //! kubectl reads them for `explain`, for the merge keys of `apply`, and to learn that the server checks unknown fields
-//! (`fieldValidation`). Documents carry types, no descriptions of built-in fields. `/openapi/v2` is not served.
+//! (`fieldValidation`). Documents carry types, no descriptions of built-in fields. `/openapi/v2` is an empty document:
+//! clients that look a kind up there find none and go on without.
 
 mod types;
 
@@ -62,6 +63,21 @@ pub fn document(world: &World, group: &str, version: &str) -> Option<Value> {
         "paths": paths,
         "components": { "schemas": schemas.into_value() },
     }))
+}
+
+/// The media type of `/openapi/v2` in protobuf, the only form that client-go asks for.
+pub const V2_MEDIA_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// `/openapi/v2` as a gnostic `openapi.v2.Document`: `swagger` (1), `info` (2) with title and version, `paths` (8).
+#[must_use]
+pub fn empty_v2() -> Vec<u8> {
+    let field = |number: u8, bytes: &[u8]| {
+        let mut out = vec![number << 3 | 2, u8::try_from(bytes.len()).unwrap_or_default()];
+        out.extend(bytes);
+        out
+    };
+    let info = [field(1, b"Kubernetes"), field(2, VERSION.2.as_bytes())].concat();
+    [field(1, b"2.0"), field(2, &info), field(8, b"")].concat()
 }
 
 /// Query parameters of every write.

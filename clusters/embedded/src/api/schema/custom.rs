@@ -52,8 +52,11 @@ fn map(schema: &Value) -> Schema {
         fields.insert(name.clone(), Field { link: own(property), required, retain: false });
     }
     if schema["x-kubernetes-embedded-resource"] == true {
-        let link = Link::Named("meta.v1.ObjectMeta");
-        fields.insert("metadata".into(), Field { link, required: false, retain: false });
+        let text = || Link::Own(Arc::new(Schema::Scalar(Scalar::Text)));
+        for (name, link) in [("apiVersion", text()), ("kind", text()), ("metadata", Link::Named("meta.v1.ObjectMeta"))]
+        {
+            fields.entry(name.into()).or_insert(Field { link, required: false, retain: false });
+        }
     }
     let entries = match &schema["additionalProperties"] {
         Value::Object(entry) => Some(own(&Value::Object(entry.clone()))),

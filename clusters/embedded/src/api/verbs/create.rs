@@ -10,6 +10,8 @@ use super::names;
 use crate::api::answer::Answer;
 use crate::api::apply::{Operation, record_update};
 use crate::api::call::{self, Call};
+use crate::api::decode::decode;
+use crate::api::validate::{self, Problem};
 use crate::api::{Status, admission};
 use crate::object::text;
 use crate::store::StoreError;
@@ -19,6 +21,7 @@ pub(super) async fn create(call: &Call, request: Request<Body>, warnings: &mut V
     let body = call::read_body(request).await?;
     let mut object = call::parse(&body, call.content_type())?;
     identify(call, &mut object)?;
+    decode(call, &mut object, None, warnings)?;
     let metadata = &object["metadata"];
     if metadata["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
         return Err(Status::internal("resourceVersion should not be set on objects to be created"));
@@ -26,9 +29,8 @@ pub(super) async fn create(call: &Call, request: Request<Body>, warnings: &mut V
     let named = !text(&object, "/metadata/name").is_empty();
     let base = text(&object, "/metadata/generateName").to_owned();
     if !named && base.is_empty() {
-        let cause =
-            ("FieldValueRequired", "metadata.name", "Required value: name or generateName is required".to_owned());
-        return Err(names::invalid(&call.resource, "", &[cause]));
+        let problem = Problem::required("metadata.name", "name or generateName is required");
+        return Err(validate::invalid(&call.resource, "", &[problem]));
     }
     // A generated name that is taken is made again, as Kubernetes does since 1.30.
     for _ in 0..8 {
@@ -105,6 +107,7 @@ pub async fn create_object(call: &Call, mut object: Value, warnings: &mut Vec<St
         metadata.remove("deletionGracePeriodSeconds");
     }
     admission::admit(call, None, &mut object, warnings).await?;
+    validate::check(&call.resource, None, &object, "")?;
     let key = call.resource.key(&call.route.namespace, &name);
     if call.query.dry_run() {
         if call.world.store.get(&key).is_some() {

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::api::Status;
 use crate::api::kinds::Resource;
+use crate::api::validate::{self, Problem};
 
 /// Letters of generated names: no vowels, so that no words come out (apimachinery `util/rand`).
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -33,35 +34,11 @@ pub fn check(resource: &Resource, name: &str) -> Result<(), Status> {
     };
     match problem {
         None => Ok(()),
-        Some(problem) => Err(invalid(
-            resource,
-            name,
-            &[("FieldValueInvalid", "metadata.name", format!("Invalid value: \"{name}\": {problem}"))],
-        )),
+        Some(rule) => {
+            let problem = Problem::invalid("metadata.name", &json!(name), &rule);
+            Err(validate::invalid(resource, name, &[problem]))
+        }
     }
-}
-
-/// 422: `causes` are reason, field and message.
-#[must_use]
-pub fn invalid(resource: &Resource, name: &str, causes: &[(&str, &str, String)]) -> Status {
-    let lines: Vec<String> = causes.iter().map(|(_, field, message)| format!("{field}: {message}")).collect();
-    let text = match lines.as_slice() {
-        [only] => only.clone(),
-        lines => format!("[{}]", lines.join(", ")),
-    };
-    let kind = match resource.group.as_str() {
-        "" => resource.kind.clone(),
-        group => format!("{}.{group}", resource.kind),
-    };
-    let causes: Vec<_> = causes
-        .iter()
-        .map(|(reason, field, message)| json!({ "reason": reason, "message": message, "field": field }))
-        .collect();
-    let mut details = json!({ "name": name, "kind": resource.kind, "causes": causes });
-    if !resource.group.is_empty() {
-        details["group"] = json!(resource.group);
-    }
-    Status::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {text}")).with_details(details)
 }
 
 enum Rule {

@@ -9,6 +9,7 @@ use super::update::change;
 use crate::api::answer::Answer;
 use crate::api::apply::{self, Operation};
 use crate::api::call::{self, Call};
+use crate::api::decode::{decode, decode_applied};
 use crate::api::{Status, patch as patches};
 use crate::object::text;
 
@@ -20,7 +21,7 @@ pub(super) async fn patch(call: &Call, request: Request<Body>, warnings: &mut Ve
         return apply(call, &body, warnings).await;
     }
     let patch = call::parse(&body, "application/json")?;
-    let changed = change(call, warnings, Operation::Update, |old| {
+    let changed = change(call, warnings, Operation::Update, Some(&patch), |old| {
         let mut new = patches::patched(kind, &call.resource, old, &patch)?;
         let (name, wanted) = (text(&new, "/metadata/name").to_owned(), &call.route.name);
         if name != *wanted {
@@ -63,13 +64,15 @@ async fn apply(call: &Call, body: &[u8], warnings: &mut Vec<String>) -> Result<A
             call.route.name
         )));
     }
+    decode_applied(call, &mut config, warnings)?;
     let writer = call.writer(Operation::Apply);
     let force = call.query.is("force");
     if call.stored().is_err() {
         if !call.route.subresource.is_empty() {
             return Err(call.not_found());
         }
-        let object = apply::apply(&call.resource, &Value::Null, &config, &writer, force)?;
+        let mut object = apply::apply(&call.resource, &Value::Null, &config, &writer, force)?;
+        decode(call, &mut object, None, warnings)?;
         match create::create_object(call, object, warnings).await {
             // Somebody was faster: apply to what is there now.
             Err(status) if status.reason == "AlreadyExists" => {}
@@ -85,7 +88,7 @@ async fn apply(call: &Call, body: &[u8], warnings: &mut Vec<String>) -> Result<A
         }
         Ok(new)
     };
-    let changed = change(call, warnings, Operation::Apply, make).await?;
+    let changed = change(call, warnings, Operation::Apply, None, make).await?;
     Ok(Answer::Object(200, changed))
 }
 

@@ -12,6 +12,7 @@ use crate::api::answer::Answer;
 use crate::api::apply::Operation;
 use crate::api::call::{self, Call};
 use crate::api::patch as patches;
+use crate::api::validate::{self, Problem};
 use crate::kubelet::streams;
 use crate::object::{list, text};
 
@@ -135,7 +136,7 @@ async fn set_scale(call: &Call, request: Request<Body>, warnings: &mut Vec<Strin
     let media_type = if kind.is_some() { "application/yaml" } else { call.content_type() };
     let sent = call::parse(&body, media_type)?;
     let (wanted, ..) = paths(call);
-    let changed = change(call, warnings, Operation::Update, |old| {
+    let changed = change(call, warnings, Operation::Update, None, |old| {
         let current = scale(call, old)?;
         let desired = match kind {
             Some(patches::Kind::Json) => patches::patched(patches::Kind::Json, &call.resource, &current, &sent)?,
@@ -148,9 +149,8 @@ async fn set_scale(call: &Call, request: Request<Body>, warnings: &mut Vec<Strin
         };
         let replicas = desired.pointer("/spec/replicas").cloned().unwrap_or_else(|| json!(0));
         if replicas.as_i64().is_none_or(|replicas| replicas < 0) {
-            let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
-            let cause = ("FieldValueInvalid", "spec.replicas", message);
-            return Err(super::names::invalid(&call.resource, &call.route.name, &[cause]));
+            let problem = Problem::invalid("spec.replicas", &replicas, "must be greater than or equal to 0");
+            return Err(validate::invalid(&call.resource, &call.route.name, &[problem]));
         }
         let mut new = old.clone();
         set(&mut new, &wanted, replicas);
@@ -185,7 +185,7 @@ async fn finalize(call: &Call, request: Request<Body>, warnings: &mut Vec<String
     let body = call::read_body(request).await?;
     let sent = call::parse(&body, call.content_type())?;
     let finalizers = sent.pointer("/spec/finalizers").cloned().unwrap_or_else(|| json!([]));
-    let changed = change(call, warnings, Operation::Update, |old| {
+    let changed = change(call, warnings, Operation::Update, None, |old| {
         let mut new = old.clone();
         new["spec"]["finalizers"] = finalizers.clone();
         if let Some(metadata) = new["metadata"].as_object_mut() {
@@ -201,7 +201,7 @@ async fn finalize(call: &Call, request: Request<Body>, warnings: &mut Vec<String
 async fn bind(call: &Call, request: Request<Body>, warnings: &mut Vec<String>) -> Result<Answer, Status> {
     let body = call::read_body(request).await?;
     let node = text(&call::parse(&body, call.content_type())?, "/target/name").to_owned();
-    change(call, warnings, Operation::Update, |old| {
+    change(call, warnings, Operation::Update, None, |old| {
         let bound = text(old, "/spec/nodeName");
         if !bound.is_empty() && bound != node {
             let why = format!("pod {} is already assigned to node \"{bound}\"", call.route.name);

@@ -10,7 +10,8 @@ use super::create::identify;
 use crate::api::answer::Answer;
 use crate::api::apply::{Operation, record_update};
 use crate::api::call::{self, Call};
-use crate::api::{Status, admission};
+use crate::api::decode::decode;
+use crate::api::{Status, admission, validate};
 use crate::object::text;
 use crate::store::StoreError;
 
@@ -30,7 +31,7 @@ pub(super) async fn update(call: &Call, request: Request<Body>, warnings: &mut V
             format!("the name of the object ({name}) does not match the name on the URL ({})", call.route.name);
         return Err(Status::bad_request(message));
     }
-    let changed = change(call, warnings, Operation::Update, |_| Ok(object.clone())).await?;
+    let changed = change(call, warnings, Operation::Update, None, |_| Ok(object.clone())).await?;
     Ok(Answer::Object(200, changed))
 }
 
@@ -43,12 +44,14 @@ pub(super) async fn change(
     call: &Call,
     warnings: &mut Vec<String>,
     operation: Operation,
+    patch: Option<&Value>,
     make: impl Fn(&Value) -> Result<Value, Status>,
 ) -> Result<Arc<Value>, Status> {
     let key = call.resource.key(&call.route.namespace, &call.route.name);
     for _ in 0..TRIES {
         let old = call.stored()?;
         let mut new = make(&old)?;
+        decode(call, &mut new, patch, warnings)?;
         let given = text(&new, "/metadata/resourceVersion").to_owned();
         let stored = text(&old, "/metadata/resourceVersion").to_owned();
         if !given.is_empty() && given != stored {
@@ -57,6 +60,7 @@ pub(super) async fn change(
         keep_identity(call, &old, &mut new)?;
         only_the_addressed_part(call, &old, &mut new);
         admission::admit(call, Some(&old), &mut new, warnings).await?;
+        validate::check(&call.resource, Some(&old), &new, &call.route.subresource)?;
         if operation == Operation::Update {
             record_update(&call.resource, Some(&old), &mut new, &call.writer(operation));
         }
