@@ -18,6 +18,7 @@ use clap::{ArgMatches, Command};
 pub use catalogue::{markdown as catalogue_markdown, yaml as catalogue_yaml};
 pub use command::{ABOUT, RunCommand, with_run_options};
 pub use console::{complain, print, say};
+pub use prepare::release_or_default;
 pub use questions::explain;
 
 use crate::check::Suite;
@@ -92,10 +93,7 @@ pub fn run_as_told(suites: &'static [&'static Suite], matches: &ArgMatches, give
 }
 
 fn plan(run: &Run, suites: &'static [&'static Suite]) -> u8 {
-    let version = match run.options.platform.installation.kubeflow {
-        Some(version) => Ok(version),
-        None => prepare::default_release(),
-    };
+    let version = release_or_default(run.options.platform.installation.kubeflow);
     match version {
         Ok(version) => answered(&questions::plan(&run.selection(suites).0, version, run.options.run.read_only)),
         Err(reason) => wrong(&reason),

@@ -48,7 +48,7 @@ pub(super) async fn prepare(options: &Options, user: User, cancel: &Cancellation
     let client = kubernetes.shared();
     let (version, version_from) = match options.platform.installation.kubeflow {
         Some(version) => (version, "given"),
-        None if simulated && provided.installed.is_none() => (default_release()?, "default"),
+        None if simulated && provided.installed.is_none() => (release_or_default(None)?, "default"),
         None => (detected(&client).await?, "detected"),
     };
     let (gateway, forward) = match provided.target.gateway.clone() {
@@ -76,7 +76,7 @@ fn provider(options: &Options) -> Result<Box<dyn Provider>, Reason> {
             if options.platform.installation.manifests.is_some() {
                 return Err("manifests cannot be installed yet; leave out --manifests".to_owned());
             }
-            let version = options.platform.installation.kubeflow.map_or_else(default_release, Ok)?;
+            let version = release_or_default(options.platform.installation.kubeflow)?;
             Ok(Box::new(clusters::Embedded::new(version)))
         }
         _ => Ok(Box::new(clusters::Existing {
@@ -87,9 +87,12 @@ fn provider(options: &Options) -> Result<Box<dyn Provider>, Reason> {
     }
 }
 
-/// The release that the expectations are of when nothing else says so.
-pub(super) fn default_release() -> Result<&'static Version, Reason> {
-    versions::named(DEFAULT_RELEASE).ok_or_else(|| format!("the catalogue lacks {DEFAULT_RELEASE}"))
+/// The release that was given, or the one that is meant when nobody says so.
+///
+/// # Errors
+/// The catalogue lacks it: a defect of this program.
+pub fn release_or_default(given: Option<&'static Version>) -> Result<&'static Version, String> {
+    given.or_else(|| versions::named(DEFAULT_RELEASE)).ok_or_else(|| format!("the catalogue lacks {DEFAULT_RELEASE}"))
 }
 
 async fn detected(client: &kube::Client) -> Result<&'static Version, Reason> {
