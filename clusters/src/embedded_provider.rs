@@ -60,8 +60,13 @@ impl Embedded {
             }
             None => None,
         };
-        let options =
-            Options { start: self.start(), api: self.api, gateway: self.gateway, gateway_delay: self.gateway_delay };
+        let options = Options {
+            start: self.start(),
+            api: self.api,
+            gateway: self.gateway,
+            gateway_delay: self.gateway_delay,
+            ..Options::default()
+        };
         let broken = |reason: String| ProvideError::Embedded(reason);
         let platform = Platform::start(options).await.map_err(|error| broken(error.to_string()))?;
         let kubeconfig = platform.kubeconfig();

@@ -16,6 +16,7 @@ pub mod kubelet;
 pub mod mesh;
 pub mod object;
 pub mod platform;
+pub mod recorded;
 pub mod store;
 pub mod switches;
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::credentials::Credentials;
 use crate::store::Store;
-use crate::{api, blueprint, controllers, gateway};
+use crate::{api, blueprint, controllers, gateway, recorded};
 
 /// What the platform holds when it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,12 +45,14 @@ pub struct Options {
     pub gateway: SocketAddr,
     /// Added to every answer of the gateway: a slow network, for measurements.
     pub gateway_delay: Duration,
+    /// Every application but the login chain is answered by an echo of what arrived: see [`crate::actors::echo`].
+    pub echo: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { start: Start::default(), api: any, gateway: any, gateway_delay: Duration::ZERO }
+        Self { start: Start::default(), api: any, gateway: any, gateway_delay: Duration::ZERO, echo: false }
     }
 }
 
@@ -134,6 +136,9 @@ impl Platform {
         });
         controllers::bootstrap::load(&world);
         blueprint::load(&world, options.start).map_err(StartError::Blueprint)?;
+        if options.echo {
+            blueprint::put(&world, recorded::echo_mode()).map_err(StartError::Blueprint)?;
+        }
         let stop = CancellationToken::new();
         controllers::start(&world, &stop);
         tokio::spawn(stop.clone().run_until_cancelled_owned(api::serve(world.clone(), api_listener)));

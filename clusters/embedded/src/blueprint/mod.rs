@@ -26,7 +26,15 @@ const CONTRACT_B: &str = include_str!("data/contract_b.yaml");
 /// What does not load: a defect of this program.
 pub fn load(world: &World, start: Start) -> Result<(), String> {
     let Start::Release(release) = start else { return Ok(()) };
-    for object in objects(release)? {
+    put(world, objects(release)?)
+}
+
+/// Puts objects into the store; what is there already stays.
+///
+/// # Errors
+/// An object without kind or apiVersion.
+pub fn put(world: &World, objects: impl IntoIterator<Item = Value>) -> Result<(), String> {
+    for object in objects {
         let key = key(&object)?;
         // A namespace or account that every cluster has may be there already.
         if world.store.get(&key).is_none() {
@@ -72,7 +80,11 @@ fn encode_secret(object: &mut Value) {
 const PLURALS: &[(&str, &str)] =
     &[("AuthorizationPolicy", "authorizationpolicies"), ("NetworkPolicy", "networkpolicies"), ("Gateway", "gateways")];
 
-fn key(object: &Value) -> Result<Key, String> {
+/// Where an object of the blueprint stands in the store.
+///
+/// # Errors
+/// An object without kind or apiVersion.
+pub(crate) fn key(object: &Value) -> Result<Key, String> {
     let kind = object::text(object, "/kind");
     let api_version = object::text(object, "/apiVersion");
     let group = api_version.split_once('/').map_or("", |(group, _)| group);

@@ -118,16 +118,17 @@ fn target_port(port: &Value, pod: &Value) -> Option<u16> {
     }
 }
 
-/// The container of a pod that listens at a port: the one that declares it, else the first.
+/// The container of a pod that listens at a port: the one that declares it. Where nobody declares a port, the first
+/// container is taken to listen at any; where others are declared, nobody listens at this one.
 pub(crate) fn container_at(pod: &Value, port: u16) -> Option<&Value> {
-    let declared = ports(pod)
+    let is_proxy = |container: &Value| object::text(container, "/name") == super::sidecar::CONTAINER;
+    let mut declared = ports(pod).filter(|(container, _)| !is_proxy(container)).peekable();
+    if declared.peek().is_none() {
+        return object::list(pod, "/spec/containers").iter().find(|container| !is_proxy(container));
+    }
+    declared
         .find(|(_, declared)| declared.get("containerPort").and_then(Value::as_u64) == Some(port.into()))
-        .map(|(container, _)| container);
-    declared.or_else(|| {
-        object::list(pod, "/spec/containers")
-            .iter()
-            .find(|container| object::text(container, "/name") != super::sidecar::CONTAINER)
-    })
+        .map(|(container, _)| container)
 }
 
 fn ports(pod: &Value) -> impl Iterator<Item = (&Value, &Value)> {
