@@ -1,0 +1,165 @@
+//! Who the dashboard thinks its user is, and which namespaces it shows them.
+
+use harness::check::source;
+use harness::{Check, Checked, Ctx, Explain, Level, Severity, Stop, check};
+use serde_json::Value;
+
+use super::api;
+use crate::faults::{dashboard as faults, gateway};
+use crate::gateway::diagnose::{Cause, blame, has_endpoint};
+use crate::objects::{self, AUTHORIZATION_POLICY, PROFILE};
+
+/// The checks.
+pub static CHECKS: &[Check] = &[
+    check(
+        "DSH-010",
+        "The dashboard knows whether its user has a namespace",
+        Level::Must,
+        source("kubeflow/kubeflow", "components/centraldashboard/app/api_workgroup.ts: exists"),
+        |cx| Box::pin(exists(cx)),
+    )
+    .explain(Explain {
+        what: "/api/workgroup/exists says that the user is logged in, names them by the part before the @, and says \
+               that they have a namespace exactly if they own a Profile.",
+        why: "By this answer the page decides between its menu and the offer to create a namespace.",
+        fix: "Restore KFAM (container of Deployment kubeflow/profiles-deployment), its Service profiles-kfam, and \
+              AuthorizationPolicy kubeflow/profiles-kfam, which lets the dashboard in.",
+        reproduce: "curl -s -b cookies.txt \"$GATEWAY/api/workgroup/exists\"",
+    })
+    .after(&["AUT-006"])
+    .breaks_on(&[&faults::KFAM_STOPPED, &faults::KFAM_POLICY_REMOVED, &faults::API_TAKEN]),
+    check(
+        "DSH-011",
+        "The dashboard shows the user each namespace that they own",
+        Level::Must,
+        source("kubeflow/kubeflow", "components/centraldashboard/app/api_workgroup.ts: env-info"),
+        |cx| Box::pin(namespaces(cx)),
+    )
+    .explain(Explain {
+        what: "/api/workgroup/env-info names the user by their e-mail address, and lists every namespace whose Profile \
+               they own, with the role of an owner.",
+        why: "What is not in this list cannot be chosen, in any of the applications.",
+        fix: "Restore KFAM, its policy, and RoleBinding namespaceAdmin in the user's namespace with its annotations \
+              user and role (the profile controller makes it).",
+        reproduce: "curl -s -b cookies.txt \"$GATEWAY/api/workgroup/env-info\"",
+    })
+    .after(&["AUT-006"])
+    .breaks_on(&[&faults::KFAM_STOPPED, &faults::KFAM_POLICY_REMOVED, &faults::API_TAKEN]),
+    check(
+        "DSH-012",
+        "The sign-out button leads to the sign-out",
+        Level::Must,
+        source("kubeflow/manifests", "LOGOUT_URL of Deployment kubeflow/centraldashboard"),
+        |cx| Box::pin(sign_out(cx)),
+    )
+    .explain(Explain {
+        what: "The address that the dashboard gives its sign-out button is the one that the release's guard answers at.",
+        why: "The address changed with v1.9. A dashboard that kept the old one shows its own page again, and the user \
+              believes that they have signed out.",
+        fix: "Set LOGOUT_URL of Deployment kubeflow/centraldashboard to /oauth2/sign_out (v1.8: \
+              /authservice/logout).",
+        reproduce: "curl -s -b cookies.txt \"$GATEWAY/api/workgroup/env-info\" | grep -o '\"logoutUrl\":\"[^\"]*'",
+    })
+    .after(&["AUT-006"])
+    .breaks_on(&[&faults::SIGN_OUT_ADDRESS_CHANGED, &gateway::DASHBOARD_ROUTE_REMOVED]),
+];
+
+/// What keeps the dashboard from KFAM.
+async fn kfam(cx: &Ctx) -> Checked<Option<Cause>> {
+    if !has_endpoint(cx, "kubeflow", "profiles-kfam").await? {
+        return Ok(Some(Cause::new(
+            "Service kubeflow/profiles-kfam has no ready endpoint",
+            "kubectl -n kubeflow describe deployment profiles-deployment",
+        )));
+    }
+    let policy = objects::get(cx, AUTHORIZATION_POLICY, "kubeflow", "profiles-kfam").await?;
+    let lets_in = policy.is_some_and(|policy| policy.data.to_string().contains("/sa/centraldashboard"));
+    Ok((!lets_in).then(|| {
+        Cause::new(
+            "AuthorizationPolicy kubeflow/profiles-kfam does not let the dashboard in",
+            "apply AuthorizationPolicy kubeflow/profiles-kfam of kubeflow/manifests again",
+        )
+    }))
+}
+
+/// The names of the Profiles that the run's user owns.
+async fn owned(cx: &Ctx) -> Checked<Vec<String>> {
+    let profiles = objects::all(cx, PROFILE).await?;
+    let mine = profiles.iter().filter(|profile| {
+        objects::text(&profile.data, "/spec/owner/kind") == "User"
+            && objects::text(&profile.data, "/spec/owner/name") == cx.user().email
+    });
+    Ok(mine.map(|profile| objects::name(profile).to_owned()).collect())
+}
+
+async fn exists(cx: &Ctx) -> Checked {
+    let (at, found) = match api::json(cx, "/api/workgroup/exists").await? {
+        Ok(found) => found,
+        Err(stop) => return Err(blame(stop, kfam(cx).await)),
+    };
+    let local = cx.user().email.split('@').next().unwrap_or_default();
+    let owns = !owned(cx).await?.is_empty();
+    for (name, expected) in
+        [("hasAuth", Value::Bool(true)), ("user", Value::String(local.to_owned())), ("hasWorkgroup", Value::Bool(owns))]
+    {
+        let actual = found.get(name).cloned().unwrap_or_default();
+        if actual != expected {
+            let stop = Stop::failed(format!("{name} is {expected}"), format!("{name} is {actual}"));
+            return Err(blame(stop.at(at), kfam(cx).await));
+        }
+    }
+    Ok(())
+}
+
+async fn namespaces(cx: &Ctx) -> Checked {
+    let (at, found) = match api::json(cx, "/api/workgroup/env-info").await? {
+        Ok(found) => found,
+        Err(stop) => return Err(blame(stop, kfam(cx).await)),
+    };
+    let user = objects::text(&found, "/user");
+    if user != cx.user().email {
+        return Err(Stop::failed(format!("user {}", cx.user().email), format!("user {user}"))
+            .at(at)
+            .because("the dashboard does not see who is logged in: see IDN-001"));
+    }
+    let listed = objects::items(&found, "/namespaces");
+    for namespace in owned(cx).await? {
+        let entry = listed.iter().find(|entry| entry["namespace"] == namespace.as_str() && entry["role"] == "owner");
+        if entry.is_none() {
+            return Err(Stop::failed(
+                format!("namespace {namespace} with the role owner"),
+                format!("the namespaces {}", Value::from(listed.to_vec())),
+            )
+            .at(at)
+            .because(format!("RoleBinding {namespace}/namespaceAdmin, by which KFAM knows the owner"))
+            .fix(format!(
+                "kubectl -n {namespace} get rolebinding namespaceAdmin -o yaml; restart profiles-deployment"
+            )));
+        }
+    }
+    if found.get("isClusterAdmin") == Some(&Value::Bool(true)) {
+        cx.finding(
+            Severity::Medium,
+            "The run's user is the administrator of all namespaces",
+            "KFAM's cluster-admin (ADMIN of ConfigMap profiles-config) names this user. They may add and remove \
+             members of every namespace.",
+        );
+    }
+    Ok(())
+}
+
+async fn sign_out(cx: &Ctx) -> Checked {
+    let (at, found) = match api::json(cx, "/api/workgroup/env-info").await? {
+        Ok(found) => found,
+        Err(stop) => return Err(blame(stop, kfam(cx).await)),
+    };
+    let given = objects::text(&found, "/platform/logoutUrl");
+    let promised = cx.version().auth().logout.path;
+    if given == promised {
+        return Ok(());
+    }
+    Err(Stop::failed(format!("the sign-out button leads to {promised}"), format!("it leads to {given:?}"))
+        .at(at)
+        .because("LOGOUT_URL of Deployment kubeflow/centraldashboard")
+        .fix(format!("kubectl -n kubeflow set env deployment/centraldashboard LOGOUT_URL={promised}")))
+}

@@ -1,0 +1,121 @@
+//! Whom an application saw: four of them say it in their answers.
+
+use clusters::versions::Contract;
+use harness::http::{Answer, RequestBuilder};
+use harness::{Checked, Ctx, Stop};
+use serde_json::Value;
+
+use crate::gateway::diagnose::{Cause, blame, gate};
+use crate::objects::{self, ENVOY_FILTER, REQUEST_AUTHENTICATION};
+use crate::recognise::{Answered, who};
+
+/// Where the dashboard says whom it sees.
+pub const DASHBOARD: &str = "/api/workgroup/env-info";
+/// Where the web apps say whom they see.
+pub const WEB_APPS: &[&str] = &["/jupyter/api/namespaces", "/volumes/api/namespaces", "/tensorboards/api/namespaces"];
+/// Whom the dashboard sees if nobody tells it.
+const ANONYMOUS: &str = "anonymous@kubeflow.org";
+
+/// Whom an application saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// A user, by the identity header's value.
+    User(String),
+    /// It was asked, and saw nobody.
+    Nobody,
+    /// The gateway refused: no application was asked.
+    Refused,
+    /// Something else answered, so that it cannot be told.
+    Unclear(String),
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "the application sees {user}"),
+            Self::Nobody => write!(f, "the application is asked, and sees nobody"),
+            Self::Refused => write!(f, "the request is refused"),
+            Self::Unclear(what) => write!(f, "answered: {what}"),
+        }
+    }
+}
+
+/// Whom the application behind [`DASHBOARD`] or one of [`WEB_APPS`] saw.
+#[must_use]
+pub fn seen(answer: &Answer) -> Seen {
+    let answered = who(answer);
+    if answered.is_refusal() {
+        return Seen::Refused;
+    }
+    if let Answered::WebApp { user, .. } = answered {
+        return user.map_or(Seen::Nobody, Seen::User);
+    }
+    let user = answer.json().and_then(|json| Some(json.get("user")?.as_str()?.to_owned()));
+    match user {
+        Some(user) if user == ANONYMOUS => Seen::Nobody,
+        Some(user) if answer.status.is_success() => Seen::User(user),
+        _ => Seen::Unclear(format!("{answered} ({})", answer.summary())),
+    }
+}
+
+/// Sends a request, and fails unless the application sees `wanted`.
+pub async fn expect_seen(cx: &Ctx, request: RequestBuilder<'_>, what: &str, wanted: &Seen) -> Checked<Answer> {
+    let answer = request.send().await?;
+    let actual = seen(&answer);
+    if actual == *wanted {
+        return Ok(answer);
+    }
+    Err(differs(cx, &answer, what, wanted, &actual).await)
+}
+
+/// The failure of an application that saw somebody else.
+pub async fn differs(cx: &Ctx, answer: &Answer, what: &str, wanted: &Seen, actual: &Seen) -> Stop {
+    let stop = Stop::failed(format!("{wanted} ({what})"), actual.to_string()).at(answer.at());
+    blame(stop, cause(cx).await)
+}
+
+/// What keeps the gateway from telling the applications who asks.
+async fn cause(cx: &Ctx) -> Checked<Option<Cause>> {
+    if let Some(cause) = gate(cx).await? {
+        return Ok(Some(cause));
+    }
+    let header = cx.version().auth().identity.header;
+    match cx.contract() {
+        Contract::A => {
+            let filter = objects::get(cx, ENVOY_FILTER, "istio-system", "authn-filter").await?;
+            let copied = filter.is_some_and(|filter| {
+                let authorization =
+                    "/spec/configPatches/0/patch/value/typed_config/http_service/authorization_response";
+                filter.data.pointer(authorization).is_some_and(|rules| rules.to_string().contains(header))
+            });
+            Ok((!copied).then(|| {
+                Cause::new(
+                    format!("EnvoyFilter istio-system/authn-filter does not take {header} over from authservice"),
+                    format!("add {header} to allowed_upstream_headers"),
+                )
+            }))
+        }
+        Contract::B => {
+            let rules = objects::get(cx, REQUEST_AUTHENTICATION, "istio-system", "dex-jwt").await?;
+            let rules = rules.map(|rules| rules.data).unwrap_or_default();
+            let copies = objects::items(&rules, "/spec/jwtRules/0/outputClaimToHeaders");
+            let claim = copies.iter().find(|copy| copy["header"] == header).and_then(|copy| copy["claim"].as_str());
+            let audiences = objects::items(&rules, "/spec/jwtRules/0/audiences");
+            Ok(match claim {
+                _ if !audiences.is_empty() => Some(Cause::new(
+                    format!("RequestAuthentication istio-system/dex-jwt wants the audience {}", Value::from(audiences)),
+                    "remove audiences, or add the gateway's client",
+                )),
+                Some("email") => None,
+                Some(claim) => Some(Cause::new(
+                    format!("RequestAuthentication istio-system/dex-jwt copies the claim {claim} to {header}"),
+                    "copy the claim email",
+                )),
+                None => Some(Cause::new(
+                    format!("RequestAuthentication istio-system/dex-jwt copies no claim to {header}"),
+                    "restore outputClaimToHeaders",
+                )),
+            })
+        }
+    }
+}
