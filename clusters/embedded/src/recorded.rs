@@ -135,7 +135,7 @@ fn change(objects: &mut Vec<Value>, listener: Listener, release: Release, keys: 
         Listener::Main => {}
         Listener::Machines => {
             trust(objects, keys)?;
-            let cluster = json!({"keys": keys.cluster}).to_string();
+            let cluster = json!({"keys": keys.cluster.iter().collect::<Vec<_>>()}).to_string();
             let rule = |issuer: &str| {
                 json!({"issuer": issuer, "jwks": cluster, "forwardOriginalToken": true,
                     "fromHeaders": [{"name": "Authorization", "prefix": "Bearer "}],

@@ -80,8 +80,12 @@ impl Addition {
             ":authority" => HeaderValue::from_str(host).ok(),
             name => headers.get(name).cloned(),
         };
-        if let Some(value) = value {
-            headers.append(self.name.clone(), value);
+        let Some(value) = value else { return };
+        // Envoy keeps one value of this header.
+        let before = headers.get(&self.name).filter(|_| self.name == "x-forwarded-host");
+        match before.map(|before| HeaderValue::from_bytes(&[before.as_bytes(), b",", value.as_bytes()].concat())) {
+            Some(Ok(joined)) => drop(headers.insert(self.name.clone(), joined)),
+            _ => drop(headers.append(self.name.clone(), value)),
         }
     }
 }
@@ -125,7 +129,7 @@ mod tests {
         headers.insert(&name, HeaderValue::from_static("evil.test"));
         found[0].apply("localhost:8080", &mut headers);
         let values: Vec<_> = headers.get_all(&name).iter().collect();
-        assert_eq!(values, ["evil.test", "localhost:8080"]);
+        assert_eq!(values, ["evil.test,localhost:8080"]);
     }
 
     #[test]

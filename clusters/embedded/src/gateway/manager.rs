@@ -54,6 +54,26 @@ const INTERNAL: [&str; 22] = [
     "x-forwarded-client-cert",
 ];
 
+/// Headers that Envoy keeps as one value each: copies are joined by a comma (its "inline" headers).
+const JOINED: [&str; 16] = [
+    "accept",
+    "accept-encoding",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "cache-control",
+    "content-type",
+    "expect",
+    "grpc-timeout",
+    "origin",
+    "referer",
+    "te",
+    "user-agent",
+    "via",
+    "x-forwarded-host",
+    "x-forwarded-port",
+];
+
 /// Checks and prepares a request that came from `client`.
 pub(crate) fn admit(client: IpAddr, mut request: Request<Body>) -> Result<Request<Body>, Rejected> {
     let reply = |request: &Request<Body>, status, text| {
@@ -98,6 +118,7 @@ pub(crate) fn admit(client: IpAddr, mut request: Request<Body>) -> Result<Reques
     {
         return reply(&request, StatusCode::FORBIDDEN, "");
     }
+    join_repeated(request.headers_mut());
     proxy_headers(client, request.headers_mut());
     if is_http2 {
         join_cookies(request.headers_mut());
@@ -168,6 +189,18 @@ fn proxy_headers(client: IpAddr, headers: &mut HeaderMap) {
         (REQUEST_ID, Uuid::new_v4().to_string()),
     ] {
         if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Joins the copies of headers of which Envoy keeps one.
+fn join_repeated(headers: &mut HeaderMap) {
+    for name in JOINED {
+        let copies: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        if copies.len() > 1
+            && let Ok(value) = HeaderValue::from_bytes(&copies.join(&b","[..]))
+        {
             headers.insert(name, value);
         }
     }

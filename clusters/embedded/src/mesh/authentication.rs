@@ -149,9 +149,7 @@ fn claim_text(claim: &Value) -> Option<String> {
         Value::Null => None,
         Value::String(text) => (!text.is_empty()).then(|| text.clone()),
         Value::Bool(_) | Value::Number(_) => Some(claim.to_string()),
-        Value::Array(_) | Value::Object(_) => {
-            Some(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claim.to_string()))
-        }
+        Value::Array(_) | Value::Object(_) => Some(base64::engine::general_purpose::URL_SAFE.encode(claim.to_string())),
     }
 }
 

@@ -185,6 +185,8 @@ impl External {
         if !is_grpc {
             reply.headers_mut().remove(CONTENT_TYPE);
         }
+        // Envoy drops the type of a body that is not there, as in the answer to HEAD.
+        let drops_type = is_grpc || text.is_empty();
         for (name, value) in &head.headers {
             let passes = match &self.downstream_headers {
                 None => name != TRANSFER_ENCODING,
@@ -192,7 +194,7 @@ impl External {
                     *name == LOCATION || *name == WWW_AUTHENTICATE || names.iter().any(|wanted| wanted.matches(name))
                 }
             };
-            if passes && name != CONTENT_LENGTH && !(is_grpc && name == CONTENT_TYPE) {
+            if passes && name != CONTENT_LENGTH && !(drops_type && name == CONTENT_TYPE) {
                 reply.headers_mut().append(name.clone(), value.clone());
             }
         }

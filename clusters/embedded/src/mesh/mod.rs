@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use http::header::HOST;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -165,7 +165,13 @@ async fn deliver(
     };
     let container = object::text(container, "/name").to_owned();
     let visit = Visit { world: world.clone(), pod: pod.clone(), container, port, caller: caller.clone() };
-    timed(actor.serve(visit, request).await, &caller, started)
+    let is_head = request.method() == Method::HEAD;
+    let mut reply = actor.serve(visit, request).await;
+    if is_head {
+        // On the wire, the answer to HEAD has no body whatever the program wrote.
+        *reply.body_mut() = Body::empty();
+    }
+    timed(reply, &caller, started)
 }
 
 /// Pods have no addresses that a policy could know: all traffic seems to come from here.

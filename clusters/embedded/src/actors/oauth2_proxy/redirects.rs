@@ -48,7 +48,11 @@ pub fn target(exchange: &Exchange) -> Result<String, FormError> {
     }
     let settings = &exchange.server.settings;
     let header = exchange.header("x-auth-request-redirect");
-    let own = if exchange.uri.starts_with(&settings.prefix) { "/" } else { &exchange.uri };
+    let own = if exchange.uri.strip_prefix(&settings.prefix).is_some_and(|rest| rest.starts_with('/')) {
+        "/"
+    } else {
+        &exchange.uri
+    };
     let candidates = [exchange.form.all.get("rd"), &header, own];
     Ok(candidates.into_iter().find(|target| is_valid(settings, target)).unwrap_or("/").to_owned())
 }
