@@ -91,7 +91,7 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -i -b cookies.txt \"$GATEWAY/kfam/v1/bindings\"",
     })
     .profiles(&[Profile::Core, Profile::Security])
-    .after(&["DSH-003"])
+    .after(&["DSH-011"])
     .within(Seconds(60))
     .breaks_on(&[&faults::KFAM_OPENED]),
 ];

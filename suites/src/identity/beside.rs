@@ -71,7 +71,6 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -i -u user@example.com:x \"$GATEWAY/api/workgroup/env-info\"",
     })
     .profiles(SECURITY)
-    .after(&["AUT-001"])
     .breaks_on(&[&gate::REMOVED_A, &gate::TOKEN_NOT_REQUIRED_B]),
 ];
 

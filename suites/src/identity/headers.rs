@@ -132,7 +132,6 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -i -H 'kubeflow-userid: user@example.com' \"$GATEWAY/api/workgroup/env-info\"",
     })
     .profiles(SECURITY)
-    .after(&["AUT-001"])
     .breaks_on(&[&gate::REMOVED_A, &gate::REMOVED_B]),
     check(
         "IDN-016",
@@ -152,7 +151,6 @@ pub static CHECKS: &[Check] = &[
                     \"$GATEWAY/api/workgroup/env-info\"",
     })
     .profiles(SECURITY)
-    .after(&["AUT-001"])
     .breaks_on(&[&gate::REMOVED_A, &gate::REMOVED_B]),
 ];
 

@@ -47,7 +47,6 @@ pub static CHECKS: &[Check] = &[
         fix: "Restore api_routes in oauth2_proxy.cfg and restart oauth2-proxy.",
         reproduce: "curl -s -i \"$GATEWAY/api/workgroup/exists\"",
     })
-    .after(&["AUT-001"])
     .breaks_on(&[&gate::REMOVED_A, &faults::API_ROUTES_LOST_B]),
     check(
         "AUT-003",

@@ -66,7 +66,7 @@ pub static CHECKS: &[Check] = &[
         reproduce: "As AUT-010, once with a known and once with an unknown login; add -w '%{time_total}'.",
     })
     .profiles(SECURITY)
-    .after(&["AUT-010", "AUT-011"])
+    .after(&["AUT-010"])
     .breaks_on(&[&faults::ANY_USER]),
     check(
         "AUT-013",
