@@ -118,6 +118,7 @@ static CAST: &[(&str, &dyn Actor)] = &[
     ("oauth2-proxy", &oauth2_proxy::Oauth2Proxy),
     ("oidc-authservice", &authservice::AuthService),
     ("centraldashboard", &dashboard::Dashboard),
+    ("central-dashboard", &dashboard::Dashboard),
     ("kfam", &kfam::Kfam),
     ("jupyter-web-app", &&web_app::NOTEBOOKS),
     ("volumes-web-app", &&web_app::VOLUMES),
