@@ -4,6 +4,7 @@ mod catalogue;
 mod command;
 mod console;
 mod front;
+mod installation;
 mod prepare;
 mod questions;
 mod report_folder;
@@ -18,6 +19,7 @@ use clap::{ArgMatches, Command};
 pub use catalogue::{markdown as catalogue_markdown, yaml as catalogue_yaml};
 pub use command::{ABOUT, RunCommand, with_run_options};
 pub use console::{complain, print, say};
+pub use installation::manifests;
 pub use prepare::release_or_default;
 pub use questions::explain;
 

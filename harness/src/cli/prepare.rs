@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use clusters::install::Progress;
 use clusters::versions::{self, Version};
-use clusters::{Mode, Provider};
+use clusters::{Mode, Provided, Provider};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::installation;
 use crate::config::{Cluster, Options};
 use crate::context::User;
 use crate::engine::Environment;
@@ -41,17 +43,24 @@ pub(super) type Reason = String;
 
 /// Prepares what the options describe.
 pub(super) async fn prepare(options: &Options, user: User, cancel: &CancellationToken) -> Result<Prepared, Reason> {
-    let provider = provider(options)?;
-    let provided = provider.provide(cancel).await.map_err(|error| error.to_string())?;
-    let simulated = provided.target.mode == Mode::Simulated;
-    let kubernetes = Kubernetes::new(provided.target.kube.clone()).map_err(|error| describe(&error))?;
-    let client = kubernetes.shared();
+    // The provider stops in good order by itself; everything else may be dropped.
+    let provided = provider(options)?.provide(cancel).await.map_err(|error| error.to_string())?;
+    let reached = cancel.run_until_cancelled(reach(options, provided, user)).await;
+    let mut prepared = reached.unwrap_or_else(|| Err("interrupted before the first check".to_owned()))?;
+    prepared.environment.cancel = cancel.clone();
+    Ok(prepared)
+}
+
+async fn reach(options: &Options, provided: Provided, user: User) -> Result<Prepared, Reason> {
+    let Provided { target, kubernetes_version, installed, guard, .. } = provided;
+    let simulated = target.mode == Mode::Simulated;
+    let client = Kubernetes::new(target.kube.clone()).map_err(|error| describe(&error))?.shared();
     let (version, version_from) = match options.platform.installation.kubeflow {
         Some(version) => (version, "given"),
-        None if simulated && provided.installed.is_none() => (release_or_default(None)?, "default"),
+        None if simulated && installed.is_none() => (release_or_default(None)?, "default"),
         None => (detected(&client).await?, "detected"),
     };
-    let (gateway, forward) = match provided.target.gateway.clone() {
+    let (gateway, forward) = match target.gateway.clone() {
         Some(url) => (url, None),
         None => {
             let forward = Forward::to_gateway(client).await.map_err(|error| error.to_string())?;
@@ -61,11 +70,12 @@ pub(super) async fn prepare(options: &Options, user: User, cancel: &Cancellation
     if !simulated {
         answers(&gateway).await?;
     }
-    let mut environment = Environment::new(provided.target, gateway, version, user);
+    let mut environment = Environment::new(target, gateway, version, user);
     environment.version_from = version_from.to_owned();
-    environment.kubernetes_version = provided.kubernetes_version;
-    environment.cancel = cancel.clone();
-    Ok(Prepared { environment, keep: Keep { _forward: forward, _guard: Some(provided.guard) } })
+    environment.kubernetes_version = kubernetes_version;
+    environment.manifests = installed.as_ref().map(installation::described);
+    environment.install = installed.as_ref().map(installation::account);
+    Ok(Prepared { environment, keep: Keep { _forward: forward, _guard: Some(guard) } })
 }
 
 fn provider(options: &Options) -> Result<Box<dyn Provider>, Reason> {
@@ -73,11 +83,12 @@ fn provider(options: &Options) -> Result<Box<dyn Provider>, Reason> {
     match options.platform.cluster() {
         #[cfg(feature = "embedded")]
         Cluster::Embedded => {
-            if options.platform.installation.manifests.is_some() {
-                return Err("manifests cannot be installed yet; leave out --manifests".to_owned());
-            }
             let version = release_or_default(options.platform.installation.kubeflow)?;
-            Ok(Box::new(clusters::Embedded::new(version)))
+            let manifests = options.platform.installation.manifests.as_deref();
+            let mut embedded = clusters::Embedded::new(version);
+            embedded.manifests = manifests.map(|path| installation::manifests(path, version)).transpose()?;
+            embedded.progress = Progress::stderr();
+            Ok(Box::new(embedded))
         }
         _ => Ok(Box::new(clusters::Existing {
             kubeconfig: access.kubeconfig.clone(),

@@ -69,10 +69,7 @@ impl Run {
         let cancel = CancellationToken::new();
         let prepared = engine.block_on(async {
             signals::watch(cancel.clone()).map_err(|error| format!("cannot watch for signals: {error}"))?;
-            tokio::select! {
-                () = cancel.cancelled() => Err(String::from("interrupted before the first check")),
-                prepared = prepare::prepare(&self.options, self.user.clone(), &cancel) => prepared,
-            }
+            prepare::prepare(&self.options, self.user.clone(), &cancel).await
         });
         let Prepared { mut environment, keep } = match prepared {
             Ok(prepared) => prepared,

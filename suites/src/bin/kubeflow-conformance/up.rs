@@ -17,6 +17,8 @@ mod serve {
     use std::path::{Path, PathBuf};
 
     use clap::{ArgMatches, FromArgMatches as _};
+    use clusters::install::Progress;
+    use clusters::versions::Version;
     use clusters::versions::credentials::{DEFAULT_PASSWORD, DEFAULT_USER};
     use clusters::{Embedded, Provided, Provider as _};
     use harness::cli::{answered, refused, say};
@@ -45,18 +47,22 @@ mod serve {
         signals::watch(cancel.clone()).map_err(|error| format!("cannot watch for signals: {error}"))?;
         let version = harness::cli::release_or_default(installation.kubeflow)?;
         let mut embedded = Embedded::new(version);
+        embedded.manifests = match &installation.manifests {
+            Some(path) => Some(harness::cli::manifests(path, version)?),
+            None => None,
+        };
+        embedded.progress = Progress::stderr();
         embedded.gateway = local(matches, "port");
         embedded.api = local(matches, "api-port");
         let provided = embedded.provide(&cancel).await.map_err(|error| error.to_string())?;
         let file = Kubeconfig::write(matches.get_one::<PathBuf>("write-kubeconfig"), &provided)?;
         let gateway = provided.target.gateway.as_ref().map(ToString::to_string).unwrap_or_default();
         let shown = answered(&format!(
-            "platform   Kubeflow {}, contract {}: SIMULATED\n\
+            "platform   {}: SIMULATED, plays a cluster in this process\n\
              dashboard  {gateway}\n\
              login      {DEFAULT_USER} / {DEFAULT_PASSWORD}\n\
              kubectl    export KUBECONFIG={}\n",
-            version.kubeflow,
-            version.contract.letter(),
+            played(version, &provided),
             file.path().display(),
         ));
         if shown != 0 {
@@ -65,6 +71,14 @@ mod serve {
         say("serving until Ctrl-C");
         cancel.cancelled().await;
         Ok(exit::CONFORMANT)
+    }
+
+    /// What is played: a built-in release, or what the manifests make of an empty cluster.
+    fn played(version: &Version, provided: &Provided) -> String {
+        match &provided.installed {
+            Some(installed) => installed.source.clone(),
+            None => format!("Kubeflow {}, contract {}", version.kubeflow, version.contract.letter()),
+        }
     }
 
     fn local(matches: &ArgMatches, option: &str) -> SocketAddr {
