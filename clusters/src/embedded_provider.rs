@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::install::{Installer, Progress};
+use crate::install::{Installer, Progress, readiness};
 use crate::manifests::{self, Source};
 use crate::target::{Mode, ProvideError, Provided, Provider, Target};
 use crate::versions::{Releases, Version};
@@ -16,6 +16,12 @@ use crate::{kubeconfig, reach};
 
 /// The context in the kubeconfig of an embedded platform.
 const CONTEXT: &str = "embedded";
+
+/// How long a blueprint's pods may take to start; what is not ready then is for the checks to say.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// How often their state is looked at.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// An embedded platform to be started: of a release's built-in blueprint, or blank and then installed from manifests.
 #[derive(Debug, Clone)]
@@ -84,7 +90,12 @@ impl Embedded {
             Some(manifests) => {
                 Some(Installer::new(&target.kube)?.progress(self.progress).install(manifests, cancel).await?)
             }
-            None => None,
+            None => {
+                let client = reach::client(&target.kube).map_err(|error| broken(error.to_string()))?;
+                let settled = tokio::time::timeout(SETTLE, settle(&client));
+                _ = cancel.run_until_cancelled(settled).await.ok_or(ProvideError::Interrupted)?;
+                None
+            }
         };
         Ok(Provided {
             target,
@@ -93,6 +104,13 @@ impl Embedded {
             installed,
             guard: Box::new(platform),
         })
+    }
+}
+
+/// Waits until every workload is ready.
+async fn settle(client: &kube::Client) {
+    while !matches!(readiness::unready(client).await, Ok(0)) {
+        tokio::time::sleep(GLANCE).await;
     }
 }
 

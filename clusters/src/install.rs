@@ -20,7 +20,7 @@ mod existing;
 mod kinds;
 mod plan;
 mod progress;
-mod readiness;
+pub(crate) mod readiness;
 mod request;
 mod run;
 mod selector;

@@ -56,6 +56,14 @@ pub(super) async fn look(client: &Client, workloads: &[(&Id, &str)]) -> Result<V
     Ok(judged.collect())
 }
 
+/// How many workloads of a cluster are not ready.
+pub(crate) async fn unready(client: &Client) -> Result<usize, InstallError> {
+    let asked: Vec<_> = KINDS.iter().map(|kind| list(client, kind).boxed()).collect();
+    let lists = try_join_all(asked).await?;
+    let items = lists.iter().flat_map(|(kind, items)| items.iter().map(|item| item.judge(kind)));
+    Ok(items.filter(|(_, _, reason)| reason.is_some()).count())
+}
+
 async fn list(
     client: &Client,
     (group, kind, plural): &'static (&'static str, &'static str, &'static str),
