@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use rsa::pkcs1v15::{Signature, SigningKey, VerifyingKey};
 use rsa::signature::{SignatureEncoding, Signer, Verifier};
-use rsa::traits::PublicKeyParts;
+use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -45,6 +45,21 @@ impl Key {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = self.signing.sign(signed.as_bytes()).to_bytes();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// The whole key as a JSON Web Key (RFC 7518 section 6.3.2).
+    fn private(&self) -> Value {
+        let key: &RsaPrivateKey = self.signing.as_ref();
+        let number = |value: &BigUint| json!(URL_SAFE_NO_PAD.encode(value.to_bytes_be()));
+        let mut whole = self.public.clone();
+        whole["d"] = number(key.d());
+        for (name, prime) in ["p", "q"].into_iter().zip(key.primes()) {
+            whole[name] = number(prime);
+        }
+        for (name, value) in [("dp", key.dp()), ("dq", key.dq())] {
+            whole[name] = value.map_or(Value::Null, number);
+        }
+        whole
     }
 
     fn verifies(&self, signed: &str, signature: &[u8]) -> bool {
@@ -109,6 +124,18 @@ impl Keys {
         let keys: Vec<&Value> = ring.signing.iter().chain(&ring.verifying).map(|(key, _)| &key.public).collect();
         let until = ring.signing.as_ref().map_or(0, |(_, until)| until.duration_since(Timestamp::now()).as_secs());
         (json!({ "keys": keys }), until)
+    }
+
+    /// The fields of the object that Dex keeps its keys in; nothing while there are none.
+    #[must_use]
+    pub fn stored(&self) -> Option<Value> {
+        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let (key, until) = ring.signing.as_ref()?;
+        let old = |(key, expiry): &(Arc<Key>, Timestamp)| json!({"publicKey": key.public, "expiry": expiry});
+        Some(json!({
+            "signingKey": key.private(), "signingKeyPub": key.public,
+            "verificationKeys": ring.verifying.iter().map(old).collect::<Vec<_>>(), "nextRotation": until,
+        }))
     }
 
     /// The claims of a token that one of the keys signed.

@@ -1,7 +1,8 @@
 //! Dex, the OpenID Connect provider: discovery, the login form, tokens.
 //!
 //! Facts: dexidp/dex `server/` at v2.36.0, v2.39.1 and v2.41.1, and recorded exchanges of the real program. Not played:
-//! connectors to other identity providers, the gRPC API, the custom resources that `storage: kubernetes` writes.
+//! connectors to other identity providers, the gRPC API; of the custom resources that `storage: kubernetes` writes only
+//! the signing keys.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -30,6 +31,7 @@ mod keys;
 mod login;
 mod pages;
 mod password;
+mod resources;
 mod settings;
 mod store;
 mod token;
@@ -101,6 +103,9 @@ fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> 
     let owner = if settings.durable { format!("dex/{}", object::namespace(pod)) } else { object::uid(pod).to_owned() };
     let storage = world.memory.of::<Storage>(&owner);
     storage.keys.begin_with(|| world.memory.of::<Storages>("dex").0.fetch_add(1, Ordering::Relaxed));
+    if settings.in_cluster {
+        resources::define(world);
+    }
     Ok(Server { settings, storage })
 }
 
@@ -138,7 +143,13 @@ async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
     }
     let (parts, form) = form::read(request).await;
     let world = visit.world.clone();
-    Exchange { server, world, method: parts.method, path, full_path, uri, headers: parts.headers, form }.route().await
+    let (storage, in_cluster) = (server.storage.clone(), server.settings.in_cluster);
+    let exchange = Exchange { server, world, method: parts.method, path, full_path, uri, headers: parts.headers, form };
+    let response = exchange.route().await;
+    if in_cluster {
+        resources::keep(&visit.world, object::namespace(&visit.pod), &storage.keys);
+    }
+    response
 }
 
 impl Exchange {

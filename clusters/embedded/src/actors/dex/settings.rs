@@ -31,6 +31,8 @@ pub struct Settings {
     pub path: String,
     /// Whether what Dex stores outlives its pod.
     pub durable: bool,
+    /// Whether that is the cluster itself: custom resources.
+    pub in_cluster: bool,
     /// The clients that may ask for a login.
     pub clients: Vec<Client>,
     /// The users of the password database, if it is enabled.
@@ -241,6 +243,7 @@ impl Settings {
         Ok(Self {
             path: path.path().trim_end_matches('/').to_owned(),
             issuer: file.issuer,
+            in_cluster: storage == "kubernetes",
             durable: !["memory", "sqlite3"].contains(&storage.as_str()),
             clients: clients(file.static_clients, environment)?,
             users: if file.enable_password_db { Some(users(file.static_passwords, environment)?) } else { None },
