@@ -69,7 +69,10 @@ fn starting_status(call: &Call, object: &mut Value) {
             let name = text(object, "/metadata/name").to_owned();
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = serde_json::json!(name);
         }
-        ("", "pods") => object["status"] = serde_json::json!({ "phase": "Pending" }),
+        ("", "pods" | "persistentvolumeclaims" | "persistentvolumes") => {
+            object["status"] = serde_json::json!({ "phase": "Pending" });
+        }
+        ("", "services") => object["status"] = serde_json::json!({ "loadBalancer": {} }),
         _ => {}
     }
 }

@@ -206,6 +206,9 @@ impl Store {
         let metadata = metadata_of(&mut object);
         metadata.insert("deletionTimestamp".into(), json!(now()));
         metadata.insert("deletionGracePeriodSeconds".into(), json!(0));
+        if key.group.is_empty() && key.plural == "namespaces" {
+            object["status"]["phase"] = json!("Terminating");
+        }
         Ok((self.commit(&mut state, key, object, Some(before), ChangeKind::Modified), false))
     }
 

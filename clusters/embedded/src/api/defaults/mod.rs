@@ -45,14 +45,12 @@ pub fn built_in(group: &str, kind: &str, object: &mut Value) {
             if let Some(spec) = part(map, "spec") {
                 set(spec, "volumeMode", json!("Filesystem"));
             }
-            set(map, "status", json!({ "phase": "Pending" }));
         }
         ("", "PersistentVolume") => {
             if let Some(spec) = part(map, "spec") {
                 set(spec, "volumeMode", json!("Filesystem"));
                 set(spec, "persistentVolumeReclaimPolicy", json!("Retain"));
             }
-            set(map, "status", json!({ "phase": "Pending" }));
         }
         ("apps" | "batch", _) => workloads::fill(kind, map),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(map),
@@ -132,7 +130,6 @@ fn service(map: &mut Map<String, Value>) {
     if kind == "LoadBalancer" {
         set(spec, "allocateLoadBalancerNodePorts", json!(true));
     }
-    set(map, "status", json!({ "loadBalancer": {} }));
 }
 
 const RBAC: &str = "rbac.authorization.k8s.io";
