@@ -16,6 +16,7 @@ use crate::reach;
 
 mod admission;
 mod apply;
+mod conflict;
 mod existing;
 mod kinds;
 mod plan;

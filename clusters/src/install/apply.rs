@@ -8,10 +8,10 @@ use kube::Client;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use super::FIELD_MANAGER;
 use super::existing::{Existing, Mark, Metadata};
 use super::kinds::Resource;
 use super::request::{address, fetch, words};
+use super::{FIELD_MANAGER, conflict};
 use crate::manifests::Manifest;
 
 /// The first pause before a repetition; each further one is twice as long.
@@ -55,17 +55,21 @@ pub(super) async fn apply(
 ) -> Written {
     let before = existing.mark(&manifest.id, resource, namespace);
     let path = address(&manifest.id, resource, namespace, Some(&manifest.id.name));
-    let url = format!("{path}?fieldManager={FIELD_MANAGER}&force=true");
-    let Ok(body) = serde_json::to_vec(&manifest.body) else {
-        return Written::Refused("it cannot be written as JSON".to_owned());
-    };
+    let (mut body, mut force) = (bytes(&manifest.body), false);
     let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
     loop {
-        let request = Request::patch(&url).header(header::CONTENT_TYPE, "application/apply-patch+yaml");
+        let url = format!("{path}?fieldManager={FIELD_MANAGER}&force={force}");
+        let request = Request::patch(url).header(header::CONTENT_TYPE, "application/apply-patch+yaml");
         counts.requests.fetch_add(1, Ordering::Relaxed);
         let answer: Result<Applied, kube::Error> = fetch(client, request, body.clone()).await;
         let error = match answer {
             Ok(applied) => return compare(before.as_ref(), &applied.metadata.mark()),
+            Err(kube::Error::Api(status)) if !force && conflict::is_conflict(&status) => {
+                let mut ours = manifest.body.clone();
+                conflict::give_way(&mut ours, &status);
+                (body, force) = (bytes(&ours), true);
+                continue;
+            }
             Err(error) => error,
         };
         match heals(&error) {
@@ -77,6 +81,10 @@ pub(super) async fn apply(
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+fn bytes(body: &serde_json::Value) -> Vec<u8> {
+    body.to_string().into_bytes()
 }
 
 /// The part of the answer that is looked at.

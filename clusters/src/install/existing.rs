@@ -23,6 +23,8 @@ const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s
 pub(super) struct Mark {
     resource_version: String,
     written: Option<String>,
+    /// Whether it is being deleted, and only its finalizers keep it.
+    pub going: bool,
 }
 
 impl Mark {
@@ -43,6 +45,8 @@ pub(super) struct Metadata {
     namespace: Option<String>,
     #[serde(default)]
     resource_version: String,
+    #[serde(default)]
+    deletion_timestamp: Option<String>,
     #[serde(default)]
     managed_fields: Vec<Managed>,
 }
@@ -66,7 +70,7 @@ impl Metadata {
             managed.manager == FIELD_MANAGER && managed.operation == "Apply" && managed.subresource.is_empty()
         };
         let written = self.managed_fields.into_iter().find(ours).and_then(|managed| managed.time);
-        Mark { resource_version: self.resource_version, written }
+        Mark { resource_version: self.resource_version, written, going: self.deletion_timestamp.is_some() }
     }
 }
 
@@ -79,6 +83,11 @@ impl Existing {
     pub async fn look(&self, client: &Client, kinds: Vec<(&Id, &Resource)>) -> Result<(), InstallError> {
         let lists: Vec<_> = kinds.into_iter().map(|(id, resource)| self.list(client, id, resource).boxed()).collect();
         stream::iter(lists).buffer_unordered(PARALLEL).try_collect().await
+    }
+
+    /// Forgets everything.
+    pub fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     async fn list(&self, client: &Client, id: &Id, resource: &Resource) -> Result<(), InstallError> {

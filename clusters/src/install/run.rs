@@ -171,8 +171,38 @@ impl<'a> Run<'a> {
         Ok(Some(pause))
     }
 
-    /// Looks at what exists of a wave's kinds. A kind that this run has defined has no objects.
+    /// Looks at what exists of a wave's kinds, and waits until nothing of it is on its way out: what is written into a
+    /// namespace that is being deleted goes with it.
     async fn look(&mut self, wave: &Wave, kinds: &Kinds) -> Result<(), InstallError> {
+        let mut pause = None;
+        loop {
+            self.look_once(wave, kinds).await?;
+            let going: Vec<&Id> =
+                wave.objects.iter().map(|index| self.id(*index)).filter(|id| self.goes(id, kinds)).collect();
+            if going.is_empty() {
+                return Ok(());
+            }
+            let named: Vec<String> = going.iter().take(NAMED).map(ToString::to_string).collect();
+            let waiting = format!(
+                "{}{} from before is still being deleted; if it stays, see its finalizers and status",
+                named.join(", "),
+                and_more(going.len())
+            );
+            pause = self.pause(pause, waiting).await?;
+            self.existing.forget();
+            self.looked_at.clear();
+        }
+    }
+
+    /// Whether an object is being deleted.
+    fn goes(&self, id: &Id, kinds: &Kinds) -> bool {
+        let Some(resource) = kinds.of(id) else { return false };
+        let namespace = resource.namespaced.then(|| self.namespace(id));
+        self.existing.mark(id, resource, namespace).is_some_and(|mark| mark.going)
+    }
+
+    /// A kind that this run has defined has no objects.
+    async fn look_once(&mut self, wave: &Wave, kinds: &Kinds) -> Result<(), InstallError> {
         let mut unseen: Vec<(&Id, &Resource)> = Vec::new();
         for index in &wave.objects {
             let id = self.id(*index);

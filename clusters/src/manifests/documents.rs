@@ -68,8 +68,8 @@ fn split(text: &str) -> Vec<Document<'_>> {
             push(&mut number, begin_line, &text[begin..offset]);
             (begin, begin_line) = (offset + line.len(), index + 2);
             only_directives = true;
-        } else if !(line.starts_with(['%', '#', '\u{feff}']) || line.trim().is_empty()) {
-            only_directives = false;
+        } else if only_directives {
+            only_directives = line.starts_with(['%', '#', '\u{feff}']) || line.trim().is_empty();
         }
         offset += line.len();
     }
