@@ -76,6 +76,16 @@ impl Kinds {
         }
     }
 
+    /// Kinds that a cluster serves by itself: group, kind and plural.
+    #[cfg(test)]
+    pub fn with_built_in(mut self, kinds: &[(&str, &str, &str)]) -> Self {
+        for (group, kind, plural) in kinds {
+            let key = ((*group).to_owned(), "v1".to_owned(), (*kind).to_owned());
+            self.0.insert(key, Resource { plural: (*plural).to_owned(), namespaced: false, defined_by: None });
+        }
+        self
+    }
+
     /// The resource of an object's kind.
     pub fn of(&self, id: &Id) -> Option<&Resource> {
         self.0.get(&(id.group.clone(), id.version.clone(), id.kind.clone()))

@@ -120,3 +120,6 @@ fn name_of(objects: &[usize], classes: &[Class]) -> &'static str {
         (false, false, _) => "custom resources",
     }
 }
+
+#[cfg(test)]
+mod tests;
