@@ -188,7 +188,8 @@ fn page(answer: &Answer) -> Option<Answered> {
     if body.contains("<pre>Cannot ") {
         return Some(Answered::ExpressNoRoute);
     }
-    if body.contains("theme-") && (title == "dex" || body.contains("/dex/")) {
+    // Its own pages carry the name that its configuration gives it, `dex` if none; sites change the theme.
+    if !answer.status.is_success() && (title == "dex" || (body.contains("theme-") && body.contains("/dex/"))) {
         return Some(Answered::DexError(dex_words(body)));
     }
     // oauth2-proxy titles its error page with status and reason.

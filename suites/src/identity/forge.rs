@@ -70,7 +70,7 @@ impl Fixture for DexKey {
 }
 
 fn harness_problem(error: &dyn std::error::Error) -> Stop {
-    Stop::errored("harness", format!("cannot make a key: {error}"))
+    Stop::errored("precondition", format!("cannot make a key: {error}"))
 }
 
 fn encoding(private: &RsaPrivateKey) -> Checked<EncodingKey> {

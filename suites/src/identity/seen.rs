@@ -25,7 +25,9 @@ pub enum Seen {
     Nobody,
     /// The gateway refused: no application was asked.
     Refused,
-    /// Something else answered, so that it cannot be told.
+    /// An application answered, and did not say whom it saw.
+    Silent(String),
+    /// Nobody answered who could say it: a gateway that cannot ask or reach, a program that fails.
     Unclear(String),
 }
 
@@ -35,7 +37,7 @@ impl std::fmt::Display for Seen {
             Self::User(user) => write!(f, "the application sees {user}"),
             Self::Nobody => write!(f, "the application is asked, and sees nobody"),
             Self::Refused => write!(f, "the request is refused"),
-            Self::Unclear(what) => write!(f, "answered: {what}"),
+            Self::Silent(what) | Self::Unclear(what) => write!(f, "answered: {what}"),
         }
     }
 }
@@ -54,6 +56,7 @@ pub fn seen(answer: &Answer) -> Seen {
     match user {
         Some(user) if user == ANONYMOUS => Seen::Nobody,
         Some(user) if answer.status.is_success() => Seen::User(user),
+        _ if answered.is_application() => Seen::Silent(format!("{answered} ({})", answer.summary())),
         _ => Seen::Unclear(format!("{answered} ({})", answer.summary())),
     }
 }
@@ -68,8 +71,12 @@ pub async fn expect_seen(cx: &Ctx, request: RequestBuilder<'_>, what: &str, want
     Err(differs(cx, &answer, what, wanted, &actual).await)
 }
 
-/// The failure of an application that saw somebody else.
+/// The failure of an application that saw somebody else. Where nobody could say it, the check could not tell.
 pub async fn differs(cx: &Ctx, answer: &Answer, what: &str, wanted: &Seen, actual: &Seen) -> Stop {
+    if let Seen::Unclear(answered) = actual {
+        return Stop::errored("precondition", format!("{} ({what}) was answered by {answered}", answer.at()))
+            .fix("see which of the gateway's and the login's checks failed: this one builds on them");
+    }
     let stop = Stop::failed(format!("{wanted} ({what})"), actual.to_string()).at(answer.at());
     blame(stop, cause(cx).await)
 }

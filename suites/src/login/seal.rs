@@ -55,7 +55,7 @@ impl Seal {
         let message = format!("{name}{content}{time}");
         let key = EncodingKey::from_secret(self.secret.as_bytes());
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256)
-            .map_err(|error| Stop::errored("harness", format!("cannot sign a cookie: {error}")))?;
+            .map_err(|error| Stop::errored("precondition", format!("cannot sign a cookie: {error}")))?;
         // The library leaves the padding out, oauth2-proxy wants it: 32 bytes are 43 letters and one `=`.
         Ok(format!("{content}|{time}|{signature}="))
     }
