@@ -27,6 +27,7 @@ mod run;
 mod selector;
 
 pub use progress::Progress;
+pub(crate) use request::words;
 
 /// The field manager of everything that the installer writes.
 pub const FIELD_MANAGER: &str = "kubeflow-conformance";

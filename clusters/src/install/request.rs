@@ -46,7 +46,7 @@ pub(super) async fn fetch<T: DeserializeOwned>(
 }
 
 /// The server's words, or the transport's.
-pub(super) fn words(error: &kube::Error) -> String {
+pub(crate) fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.message.is_empty() => format!("status {}", status.code),
         kube::Error::Api(status) => one_line(&status.message),

@@ -10,6 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client};
 
 use super::{Contract, Releases, VERSIONS, Version};
+use crate::install::words;
 
 /// What a cluster was found to run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,7 +26,8 @@ pub struct Detected {
 /// Why a cluster could not be looked at.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot read {what} to find out the platform's version: {source}; check it with: kubectl auth can-i get {what}"
+    "cannot read {what} to find out the platform's version: {}; ask for the right to read it, or say the version with --kubeflow",
+    words(source)
 )]
 pub struct DetectError {
     /// What was asked for.
