@@ -54,6 +54,44 @@ const INTERNAL: [&str; 22] = [
     "x-forwarded-client-cert",
 ];
 
+/// The methods that Envoy's HTTP/1 parser knows (`balsa_parser.cc`), in capitals only.
+const METHODS: [&str; 34] = [
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "MSEARCH",
+    "NOTIFY",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
+    "TRACE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
+
 /// Headers that Envoy keeps as one value each: copies are joined by a comma (its "inline" headers).
 const JOINED: [&str; 16] = [
     "accept",
@@ -82,6 +120,9 @@ pub(crate) fn admit(client: IpAddr, mut request: Request<Body>) -> Result<Reques
     let is_http2 = request.version() == Version::HTTP_2;
     if request.version() < Version::HTTP_11 {
         return reply(&request, StatusCode::UPGRADE_REQUIRED, "Upgrade Required");
+    }
+    if !is_http2 && !METHODS.contains(&request.method().as_str()) {
+        return reply(&request, StatusCode::BAD_REQUEST, "Bad Request");
     }
     if request.headers().len() > MOST_HEADERS || head_size(&request) > LARGEST_HEAD {
         let text = "Request Header Fields Too Large";

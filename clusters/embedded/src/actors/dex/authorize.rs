@@ -6,12 +6,13 @@
 use axum::body::Body;
 use http::{Method, Response, StatusCode};
 
+use super::pages::html;
 use super::settings::{Client, LOCAL};
 use super::store::{AuthRequest, Pkce, after, new_id};
 use super::{Exchange, pages};
 use crate::actors::net_http::escape::{quote, unescape_path, unescape_query};
 use crate::actors::net_http::form::Values;
-use crate::actors::net_http::redirect::redirect;
+use crate::actors::net_http::redirect::{link, redirect};
 
 /// Redirect URI of clients that cannot be redirected to.
 pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
@@ -52,16 +53,20 @@ pub fn choose_connector(exchange: &Exchange) -> Response<Body> {
         return exchange.refuse(StatusCode::BAD_REQUEST, "Connector ID does not match a valid Connector");
     }
     let connectors = if local { vec![("Email".to_owned(), target.clone())] } else { Vec::new() };
-    let choice = pages::connectors(settings, &connectors);
+    let choice = pages::choice(settings, &connectors);
     if connectors.len() != 1 || settings.always_show_login {
-        return pages::choice(settings, &choice);
+        return html(StatusCode::OK, choice);
     }
     // Dex goes on writing its page after the redirect.
     let redirected = redirect(&exchange.method, &exchange.full_path, &target, StatusCode::FOUND);
     let (mut parts, _) = redirected.into_parts();
-    let page = pages::choice(settings, &choice);
-    parts.headers.extend(page.headers().clone());
-    let body = if exchange.method == Method::HEAD { Body::empty() } else { page.into_body() };
+    let body = match exchange.method {
+        Method::HEAD => String::new(),
+        Method::GET => link(&target, "Found") + &choice,
+        _ => choice,
+    };
+    let (written, body) = html(StatusCode::FOUND, body).into_parts();
+    parts.headers.extend(written.headers);
     Response::from_parts(parts, body)
 }
 

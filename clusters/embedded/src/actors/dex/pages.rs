@@ -15,12 +15,20 @@ const STYLE: &str = "body{margin:0;background:#efefef;color:#333;font:16px syste
 
 /// A page of a title and a content, which is HTML.
 fn page(status: StatusCode, title: &str, content: &str) -> Response<Body> {
-    let title = escape_html(title);
-    let page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title>\
-         <style>{STYLE}</style></head>\n<body><main>\n{content}\n</main></body>\n</html>\n"
-    );
-    answer(status, "text/html; charset=utf-8", page)
+    html(status, document(title, content))
+}
+
+fn document(title: &str, content: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{}</title>\
+         <style>{STYLE}</style></head>\n<body><main>\n{content}\n</main></body>\n</html>\n",
+        escape_html(title)
+    )
+}
+
+/// An answer of HTML.
+pub fn html(status: StatusCode, text: String) -> Response<Body> {
+    answer(status, "text/html; charset=utf-8", text)
 }
 
 /// The error page: the status in words, and why.
@@ -30,7 +38,7 @@ pub fn error(title: &str, status: StatusCode, text: &str) -> Response<Body> {
 }
 
 /// The choice of connectors: (name, address).
-pub fn connectors(settings: &Settings, connectors: &[(String, String)]) -> String {
+pub fn choice(settings: &Settings, connectors: &[(String, String)]) -> String {
     let links: String = connectors
         .iter()
         .map(|(name, address)| {
@@ -41,27 +49,22 @@ pub fn connectors(settings: &Settings, connectors: &[(String, String)]) -> Strin
             )
         })
         .collect();
-    format!("<h2>Log in to {}</h2>\n{links}", escape_html(&settings.title))
-}
-
-/// The page of [`connectors`].
-pub fn choice(settings: &Settings, content: &str) -> Response<Body> {
-    page(StatusCode::OK, &settings.title, content)
+    document(&settings.title, &format!("<h2>Log in to {}</h2>\n{links}", escape_html(&settings.title)))
 }
 
 /// The login form, posted to `action`; after a refusal it keeps the address and answers 401.
 pub fn login_form(settings: &Settings, action: &str, address: &str, refused: bool) -> Response<Body> {
     let error = if refused { "<div id=\"login-error\">Invalid Email Address and password.</div>" } else { "" };
     let status = if refused { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    let kept = if address.is_empty() { String::new() } else { format!(" value=\"{}\"", escape_html(address)) };
     let content = format!(
         "<h2>Log in to Your Account</h2>\n<form method=\"post\" action=\"{}\">\n\
          <label for=\"login\">Email Address</label>\n\
-         <input id=\"login\" name=\"login\" type=\"text\" required autofocus value=\"{}\">\n\
+         <input id=\"login\" name=\"login\" type=\"text\" required autofocus{kept}>\n\
          <label for=\"password\">Password</label>\n\
          <input id=\"password\" name=\"password\" type=\"password\" required>\n{error}\n\
          <button id=\"submit-login\" type=\"submit\">Login</button>\n</form>",
         escape_html(action),
-        escape_html(address),
     );
     page(status, &settings.title, &content)
 }
@@ -110,12 +113,12 @@ pub fn out_of_band(settings: &Settings, code: &str) -> Response<Body> {
 /// The form for a device's code.
 pub fn device(settings: &Settings, action: &str, code: &str, refused: bool) -> Response<Body> {
     let error = if refused { "<div id=\"login-error\">Invalid or Expired User Code</div>" } else { "" };
+    let kept = if code.is_empty() { String::new() } else { format!(" value=\"{}\"", escape_html(code)) };
     let content = format!(
         "<h2>Enter User Code</h2>\n<form method=\"post\" action=\"{}\">\n\
-         <input id=\"user_code\" name=\"user_code\" required autocomplete=\"off\" placeholder=\"XXXX-XXXX\" value=\"{}\">\n\
+         <input id=\"user_code\" name=\"user_code\" required autocomplete=\"off\" placeholder=\"XXXX-XXXX\" type=\"text\"{kept}>\n\
          {error}<button id=\"submit-login\" type=\"submit\">Submit</button>\n</form>",
         escape_html(action),
-        escape_html(code)
     );
     page(if refused { StatusCode::BAD_REQUEST } else { StatusCode::OK }, &settings.title, &content)
 }

@@ -14,10 +14,7 @@ pub fn redirect(method: &Method, path: &str, target: &str, status: StatusCode) -
     let target = location(path, target);
     let reason = status.canonical_reason().unwrap_or_default();
     let mut response = match *method {
-        Method::GET => {
-            let page = format!("<a href=\"{}\">{reason}</a>.\n\n", escape_html(&target));
-            answer(status, "text/html; charset=utf-8", page)
-        }
+        Method::GET => answer(status, "text/html; charset=utf-8", link(&target, reason)),
         Method::HEAD => answer(status, "text/html; charset=utf-8", Body::empty()),
         _ => {
             let mut response = Response::new(Body::empty());
@@ -27,6 +24,12 @@ pub fn redirect(method: &Method, path: &str, target: &str, status: StatusCode) -
     };
     set_header(response.headers_mut(), header::LOCATION, &target);
     response
+}
+
+/// The small page of a redirect.
+#[must_use]
+pub fn link(target: &str, reason: &str) -> String {
+    format!("<a href=\"{}\">{reason}</a>.\n\n", escape_html(target))
 }
 
 /// The `Location` for a target.
