@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod pod_admission;
 pub mod rbac;
 pub mod reviews;
+pub mod sidecar_injection;
 pub mod tokens;
 
 use std::collections::BTreeMap;

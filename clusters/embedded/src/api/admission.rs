@@ -25,6 +25,13 @@ pub async fn admit(
         namespace_lives(call)?;
         starting_status(call, new);
     }
+    if call.resource.group.is_empty() && call.route.subresource.is_empty() {
+        match call.resource.plural.as_str() {
+            "pods" if old.is_none() => crate::access::pod_admission::admit(&call.world, new)?,
+            "services" => crate::controllers::services::complete(&call.world.store, old, new),
+            _ => {}
+        }
+    }
     if call.resource.group == crd::GROUP && call.resource.plural == crd::PLURAL && call.route.subresource.is_empty() {
         crd::accept(new);
     }

@@ -194,8 +194,16 @@ fn webhook_configuration(row: &WebhookConfiguration) -> Value {
                            "resources": rule.resources})
                 })
                 .collect();
-            json!({"name": hook.name, "clientConfig": {"service": service}, "rules": rules, "sideEffects": "None",
-                   "failurePolicy": hook.policy.as_deref().unwrap_or("Fail"), "admissionReviewVersions": ["v1"]})
+            let mut webhook = json!({
+                "name": hook.name, "clientConfig": {"service": service}, "rules": rules, "sideEffects": "None",
+                "failurePolicy": hook.policy.as_deref().unwrap_or("Fail"), "admissionReviewVersions": ["v1"],
+            });
+            for (field, selector) in [("namespaceSelector", &hook.namespaces), ("objectSelector", &hook.objects)] {
+                if let Some(selector) = selector {
+                    webhook[field] = selector.clone();
+                }
+            }
+            webhook
         })
         .collect();
     let mut metadata = json!({"name": row.name});

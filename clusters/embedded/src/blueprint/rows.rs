@@ -142,6 +142,10 @@ pub struct Webhook {
     pub port: Option<u16>,
     pub path: Option<String>,
     pub policy: Option<String>,
+    /// Selector of namespaces.
+    pub namespaces: Option<Value>,
+    /// Selector of objects.
+    pub objects: Option<Value>,
     #[serde(default)]
     pub rules: Vec<WebhookRule>,
 }

@@ -6,20 +6,31 @@
 
 pub mod bootstrap;
 mod bootstrap_policy;
+mod certificates;
 mod cluster_roles;
+mod daemon_sets;
 mod deployment_rollout;
 mod deployments;
 pub mod endpoints;
 pub mod events;
+pub(crate) mod garbage;
+mod istio_root;
+mod jobs;
 pub mod label_selector;
 mod namespaces;
+mod operators;
 pub(crate) mod owned;
 pub mod pods;
+mod profile_contents;
+mod profiles;
 pub mod reconciler;
 mod replica_sets;
 pub mod services;
+mod stateful_sets;
 #[cfg(test)]
 mod tests;
+mod volume_claims;
+mod webhook_authorities;
 
 use std::sync::Arc;
 
@@ -36,8 +47,17 @@ static CONTROLLERS: &[Controller] = &[
     cluster_roles::CONTROLLER,
     deployments::CONTROLLER,
     replica_sets::CONTROLLER,
+    stateful_sets::CONTROLLER,
+    daemon_sets::CONTROLLER,
+    jobs::CONTROLLER,
+    volume_claims::CONTROLLER,
     kubelet::lifecycle::CONTROLLER,
     endpoints::CONTROLLER,
+    garbage::CONTROLLER,
+    certificates::CONTROLLER,
+    webhook_authorities::CONTROLLER,
+    istio_root::CONTROLLER,
+    profiles::CONTROLLER,
 ];
 
 /// Starts all controllers; they run until `stop`.

@@ -31,9 +31,9 @@ pub fn is_controlled_by(object: &Value, owner: &Value) -> bool {
 /// The objects of a resource in the owner's namespace that it controls.
 pub fn controlled(world: &World, group: &str, plural: &str, owner: &Value) -> Vec<Arc<Value>> {
     let home = crate::object::namespace(owner);
-    let mut all = world.store.list(group, plural, Some(home));
-    all.retain(|object| is_controlled_by(object, owner));
-    all
+    let fits = |key: &Key| key.group == group && key.plural == plural && key.namespace == home;
+    let keys = world.store.owned_by(uid(owner)).into_iter().filter(fits);
+    keys.filter_map(|key| world.store.get(&key)).filter(|object| is_controlled_by(object, owner)).collect()
 }
 
 /// The controlling owner of the changed object, if of this kind.

@@ -39,6 +39,18 @@ fn reconcile(world: &World, key: &Key) -> Next {
     Next::Wait
 }
 
+/// Completes a Service that the API is about to store: addresses that it had are kept.
+pub fn complete(store: &Store, old: Option<&Value>, service: &mut Value) {
+    let old = old.filter(|_| text(service, "/spec/type") != "ExternalName");
+    for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+        let kept = old.and_then(|old| old.pointer(&format!("/spec/{field}")));
+        if let (Some(kept), None) = (kept, service.pointer(&format!("/spec/{field}"))) {
+            service["spec"][field] = kept.clone();
+        }
+    }
+    allocate(store, service);
+}
+
 /// Fills in what the API server gives a Service: type, cluster IP, node ports, target ports.
 pub fn allocate(store: &Store, service: &mut Value) {
     let spec = &mut service["spec"];

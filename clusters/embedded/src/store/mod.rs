@@ -3,12 +3,15 @@
 //! The store knows no schema and no rights. What it does know is what makes Kubernetes objects objects: `uid`,
 //! `creationTimestamp`, `resourceVersion`, `generation`, and that an object with finalizers is marked, not removed.
 
+mod index;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, RwLock};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use self::index::Index;
 use crate::object;
 
 /// How many changes the log keeps for watches that start in the past; older ones answer 410 Gone.
@@ -79,6 +82,7 @@ pub enum StoreError {
 struct State {
     revision: u64,
     objects: BTreeMap<Key, Arc<Value>>,
+    index: Index,
     log: VecDeque<Change>,
 }
 
@@ -134,6 +138,18 @@ impl Store {
     #[must_use]
     pub fn all(&self) -> Vec<(Key, Arc<Value>)> {
         self.read().objects.iter().map(|(key, object)| (key.clone(), object.clone())).collect()
+    }
+
+    /// The object with this `uid`.
+    #[must_use]
+    pub fn by_uid(&self, uid: &str) -> Option<Key> {
+        self.read().index.known(uid).cloned()
+    }
+
+    /// The objects whose `ownerReferences` name this `uid`.
+    #[must_use]
+    pub fn owned_by(&self, uid: &str) -> Vec<Key> {
+        self.read().index.owned(uid)
     }
 
     /// Adds an object; sets `uid`, `creationTimestamp`, `resourceVersion`, `generation`, `namespace` and `name`.
@@ -256,6 +272,8 @@ impl Store {
         let revision = state.revision;
         metadata_of(&mut object).insert("resourceVersion".into(), json!(revision.to_string()));
         let object = Arc::new(object);
+        let after = (kind != ChangeKind::Deleted).then_some(&*object);
+        state.index.replace(key, before.as_deref(), after);
         if kind == ChangeKind::Deleted {
             state.objects.remove(key);
         } else {

@@ -1,0 +1,39 @@
+//! Programs that act on objects: they do so while a ready pod runs their image, wherever it comes from.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::actors;
+use crate::kubelet::lifecycle::is_ready;
+use crate::object::{list, text};
+use crate::platform::World;
+use crate::store::{Change, ChangeKind, Key};
+
+/// A ready pod that runs an image whose repository ends in one of `images`.
+pub(super) fn running(world: &World, images: &[&str]) -> Option<Arc<Value>> {
+    world.store.list("", "pods", None).into_iter().find(|pod| is_ready(pod) && container(pod, images).is_some())
+}
+
+/// The container of a pod that runs one of the images.
+pub(super) fn container<'a>(pod: &'a Value, images: &[&str]) -> Option<&'a Value> {
+    list(pod, "/spec/containers").iter().find(|container| {
+        let last = actors::repository(text(container, "/image")).rsplit('/').next().unwrap_or_default();
+        images.contains(&last)
+    })
+}
+
+/// Whether a change is a program's pod becoming ready: the program then looks at everything that it is for.
+pub(super) fn begins(change: &Change, images: &[&str]) -> bool {
+    change.key.group.is_empty()
+        && change.key.plural == "pods"
+        && change.kind != ChangeKind::Deleted
+        && container(&change.object, images).is_some()
+        && is_ready(&change.object)
+        && change.before.as_ref().is_none_or(|before| !is_ready(before))
+}
+
+/// The keys of all objects of a resource.
+pub(super) fn all(world: &World, group: &str, plural: &str) -> Vec<Key> {
+    world.store.list(group, plural, None).iter().map(|object| super::owned::key_of(group, plural, object)).collect()
+}
