@@ -73,9 +73,12 @@ pub fn decode(
                 return Err(Status::bad_request(handled(&format!("strict decoding error: {}", unknown.join(", ")))));
             }
             (Validation::Strict, Some(patch)) => {
-                let problem =
-                    Problem::invalid("patch", patch, &format!("strict decoding error: {}", unknown.join(", ")));
-                return Err(super::validate::invalid(resource, "", &[problem]));
+                let rule = format!("strict decoding error: {}", unknown.join(", "));
+                let problem = Problem::invalid("patch", &json!(as_go_prints(patch)), &rule);
+                let message = format!(" \"\" is invalid: {}: {}", problem.field, problem.message);
+                return Err(Status::new(422, "Invalid", message).with_details(json!({ "causes": [
+                    { "reason": problem.reason, "message": problem.message, "field": problem.field },
+                ] })));
             }
         }
     }
@@ -117,6 +120,25 @@ pub fn decode_applied(call: &Call, config: &mut Value, warnings: &mut Vec<String
             Ok(())
         }
         (true, Validation::Ignore) => Ok(()),
+    }
+}
+
+/// A value as Go's `%+v` prints it.
+fn as_go_prints(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".into(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(as_go_prints).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Object(map) => {
+            let mut entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key}:{}", as_go_prints(value))).collect();
+            entries.sort();
+            format!("map[{}]", entries.join(" "))
+        }
+        other => other.to_string(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::access::tokens;
 use crate::platform::World;
 
 /// The Kubernetes version that the API speaks.
-pub(super) const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.0");
+pub(super) const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.4");
 
 /// Answers a path that names no resource.
 ///
@@ -22,7 +22,7 @@ pub(super) const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.0");
 pub fn answer(world: &World, path: &str, headers: &HeaderMap) -> Result<Response<Body>, Status> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
-        ["healthz" | "livez" | "readyz", ..] => Ok(health(&parts)),
+        ["healthz" | "livez" | "readyz"] | ["healthz" | "livez" | "readyz", "ping"] => Ok(health()),
         ["version"] => Ok(json_response(&version())),
         ["api"] if aggregated(headers) => Ok(typed(&aggregate(world, true), AGGREGATED)),
         ["apis"] if aggregated(headers) => Ok(typed(&aggregate(world, false), AGGREGATED)),
@@ -258,8 +258,8 @@ fn paths(world: &World) -> Value {
     json!({ "paths": paths })
 }
 
-fn health(parts: &[&str]) -> Response<Body> {
-    let mut response = Response::new(Body::from(if parts.len() <= 2 { "ok" } else { "" }));
+fn health() -> Response<Body> {
+    let mut response = Response::new(Body::from("ok"));
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response

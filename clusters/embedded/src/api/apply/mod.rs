@@ -38,13 +38,46 @@ pub fn apply(resource: &Resource, live: &Value, config: &Value, writer: &Writer,
         merge::prune(&mut new, &last, &managed.union(), &schema);
     }
     let difference = compare(Some(&base), Some(&new), &schema);
-    let conflicts = managed.conflicts(writer, &difference.changed);
+    let mut conflicts = managed.conflicts(writer, &difference.changed);
+    if writer.manager == KUBECTL {
+        forgive_last_applied(&mut conflicts, live, &schema);
+    }
     if !conflicts.is_empty() && !force {
         return Err(conflict(&conflicts));
     }
     managed.yield_to(writer, &difference);
+    if writer.manager == KUBECTL && live.pointer(LAST_APPLIED).is_some() {
+        set_last_applied(&mut new, &config);
+    }
     managed.write(&mut new, Some(live), writer);
     Ok(new)
+}
+
+/// The manager that `kubectl apply --server-side` is.
+const KUBECTL: &str = "kubectl";
+/// Where `kubectl apply` without `--server-side` notes what it applied.
+const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+
+/// What kubectl itself applied on the client's side before is no conflict for it (`lastappliedmanager.go`).
+fn forgive_last_applied(conflicts: &mut Vec<(String, Fields)>, live: &Value, schema: &schema::Schema) {
+    let noted = live.pointer(LAST_APPLIED).and_then(Value::as_str);
+    let Some(noted) = noted.and_then(|noted| serde_json::from_str::<Value>(noted).ok()) else { return };
+    let own = Fields::of(&noted, schema);
+    for (_, fields) in conflicts.iter_mut() {
+        *fields = fields.without(&own);
+    }
+    conflicts.retain(|(_, fields)| !fields.is_empty());
+}
+
+/// Keeps the note up to date, so that a later client-side apply knows what to take out (`lastappliedupdater.go`).
+fn set_last_applied(new: &mut Value, config: &Value) {
+    let mut config = config.clone();
+    if let Some(annotations) = config.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    if let Some(note) = new.pointer_mut(LAST_APPLIED) {
+        *note = json!(format!("{config}\n"));
+    }
 }
 
 /// The answer to an apply that would take fields from others: one cause for each manager and field.

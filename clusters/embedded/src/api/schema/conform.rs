@@ -18,13 +18,21 @@ pub struct Problems {
 
 /// Drops what the type does not have and, in built-in types, the nulls that mean absence.
 pub fn conform(value: &mut Value, schema: &Schema, type_name: &str, custom: bool) -> Problems {
-    let mut walk = Walk { path: String::new(), owner: type_name.to_owned(), custom, problems: Problems::default() };
+    let mut walk = Walk {
+        path: String::new(),
+        fields: Vec::new(),
+        owner: type_name.to_owned(),
+        custom,
+        problems: Problems::default(),
+    };
     walk.value(value, schema);
     walk.problems
 }
 
 struct Walk {
     path: String,
+    /// The path without keys of maps and places in lists, as the decoder tells it.
+    fields: Vec<String>,
     /// Name of the innermost type with a name.
     owner: String,
     /// Within the schema of a custom resource: that schema itself checks types and nulls.
@@ -83,7 +91,14 @@ impl Walk {
                         continue;
                     }
                     let length = self.enter(&key);
+                    let named = fields.contains_key(&key);
+                    if named {
+                        self.fields.push(key);
+                    }
                     self.link(inner, link);
+                    if named {
+                        self.fields.pop();
+                    }
                     self.path.truncate(length);
                 }
             }
@@ -118,9 +133,7 @@ impl Walk {
             Problem::Text(text) => text,
             Problem::Type(wanted) => {
                 let found = found(value);
-                // The decoder tells the field without places in lists.
-                let path: String =
-                    self.path.split('[').map(|part| part.split_once(']').map_or(part, |p| p.1)).collect();
+                let path = self.fields.join(".");
                 format!("json: cannot unmarshal {found} into Go struct field {}.{path} of type {wanted}", self.owner)
             }
         });
