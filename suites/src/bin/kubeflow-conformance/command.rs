@@ -24,6 +24,7 @@ pub fn program() -> Command {
         .subcommand(catalogue())
         .subcommand(report())
         .subcommand(completions())
+        .subcommand(bench())
         .after_help(examples(&[
             ("kubeflow-conformance up", "play a platform for a browser and kubectl"),
             ("kubeflow-conformance run --cluster existing --context prod", "judge a running platform"),
@@ -138,6 +139,15 @@ fn completions() -> Command {
                 .help("The shell"),
         )
         .after_help(examples(&[("source <(kubeflow-conformance completions bash)", "")]))
+}
+
+/// For whoever works on this program: not in the help.
+fn bench() -> Command {
+    titled(
+        InstallationOptions::augment_args(Command::new("bench").hide(true)),
+        "Prints how fast and how big this program is",
+    )
+    .after_help(examples(&[("ci/bench --manifests example-v1.9.1.yaml.xz", "")]))
 }
 
 fn port(name: &'static str, usual: u16, help: &'static str) -> Arg {

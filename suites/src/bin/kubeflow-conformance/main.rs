@@ -1,5 +1,7 @@
 //! The suite as a program: what `cargo test --test conformance` does, and what goes with it.
 
+#[cfg(feature = "embedded")]
+mod bench;
 mod command;
 mod install;
 mod report;
@@ -26,6 +28,8 @@ fn act(matches: &ArgMatches, given: &Given) -> u8 {
         Some(("run", matches)) => cli::run_as_told(SUITES, matches, given),
         Some(("up", matches)) => up::up(matches),
         Some(("install", matches)) => install::install(matches),
+        #[cfg(feature = "embedded")]
+        Some(("bench", matches)) => bench::bench(matches),
         Some(("explain", matches)) => explain(matches),
         Some(("catalogue", matches)) => catalogue(matches),
         Some(("report", matches)) => report::report(matches),
