@@ -4,6 +4,7 @@
 //! by patterns. A text is always redacted before it is cut, so that no half of a secret stays.
 
 mod encodings;
+mod known;
 mod patterns;
 mod record;
 mod secret_objects;
@@ -11,10 +12,9 @@ mod secret_objects;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aho_corasick::AhoCorasick;
+use known::Known;
 
 /// What stands in place of a secret.
 pub const REDACTED: &str = "<redacted>";
@@ -29,13 +29,6 @@ pub struct Redactor {
     known: Arc<Mutex<Known>>,
 }
 
-#[derive(Default)]
-struct Known {
-    secrets: BTreeSet<String>,
-    /// Finds all of them; absent when a secret was added since it was built.
-    automaton: Option<Arc<AhoCorasick>>,
-}
-
 impl Redactor {
     /// A redactor that knows the patterns only.
     #[must_use]
@@ -48,22 +41,16 @@ impl Redactor {
         if text.len() < SHORTEST {
             return;
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.secrets.contains(text) {
-            known.secrets.insert(text.to_owned());
-            known.automaton = None;
-        }
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).add(text);
     }
 
     /// A text without its secrets.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.automaton() {
-            Some(automaton) if automaton.is_match(text) => {
-                let known = replace(&automaton, text);
-                Cow::Owned(patterns::redact(&known).into_owned())
-            }
-            _ => patterns::redact(text),
+        let automata = self.known.lock().unwrap_or_else(PoisonError::into_inner).automata();
+        match known::replace(&automata, text) {
+            Some(known) => Cow::Owned(patterns::redact(&known).into_owned()),
+            None => patterns::redact(text),
         }
     }
 
@@ -91,36 +78,6 @@ impl Redactor {
             *text = redacted;
         }
     }
-
-    fn automaton(&self) -> Option<Arc<AhoCorasick>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.secrets.is_empty() {
-            return None;
-        }
-        if known.automaton.is_none() {
-            let needles: BTreeSet<String> = known.secrets.iter().flat_map(|secret| encodings::of(secret)).collect();
-            known.automaton = AhoCorasick::new(needles).ok().map(Arc::new);
-        }
-        known.automaton.clone()
-    }
-}
-
-/// Replaces all that the automaton finds. Findings that overlap are one: what two secrets share must not leave the rest
-/// of either.
-fn replace(automaton: &AhoCorasick, text: &str) -> String {
-    let mut found: Vec<(usize, usize)> = automaton.find_overlapping_iter(text).map(|m| (m.start(), m.end())).collect();
-    found.sort_unstable();
-    let mut redacted = String::with_capacity(text.len());
-    let mut done = 0;
-    for (start, end) in found {
-        if start >= done {
-            redacted.push_str(&text[done..start]);
-            redacted.push_str(REDACTED);
-        }
-        done = done.max(end);
-    }
-    redacted.push_str(&text[done..]);
-    redacted
 }
 
 impl std::fmt::Debug for Redactor {
