@@ -57,7 +57,7 @@ async fn identity_is_overwritten_and_the_host_is_appended() {
     assert_eq!(answer.received("kubeflow-userid"), ["user@example.com"]);
     assert_eq!(answer.received("kubeflow-groups"), ["c"]);
     assert_eq!(answer.received("authorization"), Vec::<String>::new());
-    assert_eq!(answer.received("x-forwarded-host"), ["d", "localhost:8080"]);
+    assert_eq!(answer.received("x-forwarded-host"), ["d,localhost:8080"]);
 }
 
 #[tokio::test]

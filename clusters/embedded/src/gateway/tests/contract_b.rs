@@ -112,7 +112,7 @@ async fn claims_become_headers_as_recorded() {
     let world = platform();
     for (claims, userid, groups) in [
         (json!({"email": 42}), vec!["42"], vec![]),
-        (json!({"email": ["a@x.y", "b@x.y"]}), vec!["WyJhQHgueSIsImJAeC55Il0"], vec![]),
+        (json!({"email": ["a@x.y", "b@x.y"]}), vec!["WyJhQHgueSIsImJAeC55Il0="], vec![]),
         (json!({"email": ""}), vec![], vec![]),
         (json!({"groups": "a"}), vec![], vec!["a"]),
     ] {
