@@ -32,6 +32,10 @@ pub enum Listener {
     OtherVersion,
     /// Nobody answers the gateway's authorization requests.
     ProviderDown,
+    /// Contract A: only members of a group that the user is not in may enter.
+    GroupsAllowed,
+    /// Contract A: authservice cannot reach its issuer, and so never becomes ready.
+    IssuerDown,
     /// The echo stands behind `/dex/` and `/oauth2/`, too; the policies are unchanged.
     EchoEverywhere,
 }
@@ -176,7 +180,13 @@ fn change(objects: &mut Vec<Value>, listener: Listener, release: Release, keys: 
                 json!(format!("quay.io/oauth2-proxy/oauth2-proxy:{other}"));
         }
         Listener::ProviderDown => {
-            find(objects, |object| is_deployment(object, "oauth2-proxy"))?["spec"]["replicas"] = json!(0);
+            let is_provider =
+                |object: &Value| is_deployment(object, "oauth2-proxy") || is_stateful_set(object, "oidc-authservice");
+            find(objects, is_provider)?["spec"]["replicas"] = json!(0);
+        }
+        Listener::GroupsAllowed => authservice_parameter(objects, "GROUPS_ALLOWLIST", "admins")?,
+        Listener::IssuerDown => {
+            authservice_parameter(objects, "OIDC_PROVIDER", "http://nobody.auth.svc.cluster.local:5556/dex")?;
         }
         Listener::EchoEverywhere => {
             for (namespace, name) in [("auth", "dex"), ("oauth2-proxy", "oauth2-proxy")] {
@@ -194,6 +204,15 @@ fn change(objects: &mut Vec<Value>, listener: Listener, release: Release, keys: 
 
 fn is_deployment(object: &Value, wanted: &str) -> bool {
     text(object, "/kind") == "Deployment" && name(object) == wanted
+}
+
+fn is_stateful_set(object: &Value, wanted: &str) -> bool {
+    text(object, "/kind") == "StatefulSet" && name(object) == wanted
+}
+
+fn authservice_parameter(objects: &mut [Value], parameter: &str, value: &str) -> Result<(), String> {
+    find(objects, |object| name(object) == "oidc-authservice-parameters")?["data"][parameter] = json!(value);
+    Ok(())
 }
 
 fn find(objects: &mut [Value], wanted: impl Fn(&Value) -> bool) -> Result<&mut Value, String> {

@@ -44,13 +44,17 @@ impl Endpoints {
     }
 
     pub(crate) fn index(store: &Store) -> Self {
-        let ready: Vec<_> = store.list("", "pods", None).into_iter().filter(|pod| is_ready(pod)).collect();
+        let all = store.list("", "pods", None);
+        let ready: Vec<_> = all.iter().filter(|pod| is_ready(pod)).cloned().collect();
         let is_istiod =
             |pod: &Value| object::namespace(pod) == ISTIOD_NAMESPACE && object::label(pod, "app") == Some("istiod");
         let services = store.list("", "services", None).into_iter().map(|service| {
             let selector = service.pointer("/spec/selector");
-            let pods = ready
+            let any = service.pointer("/spec/publishNotReadyAddresses").and_then(Value::as_bool) == Some(true);
+            let candidates = if any { &all } else { &ready };
+            let pods = candidates
                 .iter()
+                .filter(|pod| !any || is_running(pod))
                 .filter(|pod| object::namespace(pod) == object::namespace(&service))
                 .filter(|pod| object::selected_by(pod, selector))
                 .cloned()
@@ -104,6 +108,11 @@ pub(crate) fn is_ready(pod: &Value) -> bool {
         && object::list(pod, "/status/conditions").iter().any(|condition| {
             object::text(condition, "/type") == "Ready" && object::text(condition, "/status") == "True"
         })
+}
+
+/// Whether a pod runs, ready or not: Services that publish addresses before readiness lead to it.
+fn is_running(pod: &Value) -> bool {
+    pod.pointer("/metadata/deletionTimestamp").is_none() && object::text(pod, "/status/phase") == "Running"
 }
 
 /// `targetPort` of a Service port: a number, the name of a container port, or the port itself.

@@ -1,0 +1,207 @@
+//! Recorded exchanges of real Envoy, Dex, oauth2-proxy and oidc-authservice, sent again to the embedded gateway with an
+//! echo behind it. Run with `CONFORMANCE_RECORDINGS` set to the folder of the recordings.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that reports")]
+
+mod exchange;
+mod recording;
+mod substitution;
+mod view;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use embedded::recorded::{Listener, TrustedKeys, objects};
+use embedded::{Options, Platform, Release, blueprint};
+use serde_json::{Value, json};
+
+use recording::Recorded;
+use substitution::Substitution;
+use view::view;
+
+/// Differences that are known, each with its reason: `[recording]`, then `"group/case" = "reason"`. A `*` at the end of a
+/// case stands for any rest.
+const KNOWN: &str = include_str!("known_differences.toml");
+
+/// Listeners that are played here. The prober plays more: those whose recordings hold tokens of keys that are gone, or
+/// wait for an expiry.
+const CONTRACT_A: [(&str, Listener); 4] = [
+    ("main", Listener::Main),
+    ("down", Listener::ProviderDown),
+    ("groups", Listener::GroupsAllowed),
+    ("notready", Listener::IssuerDown),
+];
+const CONTRACT_B: [(&str, Listener); 5] = [
+    ("main", Listener::Main),
+    ("other_secret", Listener::OtherSecret),
+    ("other_version", Listener::OtherVersion),
+    ("provider_down", Listener::ProviderDown),
+    ("echo_everywhere", Listener::EchoEverywhere),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn v1_8_1_answers_as_recorded() {
+    replay("gateway-1.8.1", Release::V1_8_1, &CONTRACT_A).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn v1_9_1_answers_as_recorded() {
+    replay("gateway-1.9.1", Release::V1_9_1, &CONTRACT_B).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn v1_10_2_answers_as_recorded() {
+    replay("gateway-1.10.2", Release::V1_10_2, &CONTRACT_B).await;
+}
+
+async fn replay(name: &str, release: Release, listeners: &[(&str, Listener)]) {
+    let Some(folder) = std::env::var_os("CONFORMANCE_RECORDINGS") else {
+        eprintln!("SKIPPED {name}: CONFORMANCE_RECORDINGS does not name the folder of the recordings");
+        return;
+    };
+    let path = PathBuf::from(folder).join(format!("{name}.jsonl.xz"));
+    if !path.exists() {
+        eprintln!("SKIPPED {name}: there is no {}", path.display());
+        return;
+    }
+    let (recorded, mut left_out) = recording::read(&path);
+    let mut platforms = HashMap::new();
+    for (listener, kind) in listeners {
+        platforms.insert((*listener).to_owned(), start(*kind, release).await);
+    }
+    let mut substitution = Substitution::default();
+    // The client's published secret, which the laboratory used.
+    substitution.put("pUBnBOY80SnXgjibTYM9ZWNzY2xreNGQok", "blueprint-client-secret");
+    substitution.put(
+        "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpwVUJuQk9ZODBTblhnamliVFlNOVpXTnpZMnhyZU5HUW9r",
+        "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpibHVlcHJpbnQtY2xpZW50LXNlY3JldA==",
+    );
+    for (name, audience) in [
+        ("right", "istio-ingressgateway.istio-system.svc.cluster.local"),
+        ("default", ""),
+        ("both", "istio-ingressgateway.istio-system.svc.cluster.local,https://kubernetes.default.svc.cluster.local"),
+        ("pipelines", "pipelines.kubeflow.org"),
+    ] {
+        substitution.put(&format!("<k8s-sa-token:{name}>"), &account_token(&platforms["main"], audience));
+    }
+    let (mut same, mut different) = (0, BTreeMap::new());
+    for one in &recorded {
+        let Some(platform) = platforms.get(&one.listener) else {
+            left_out += 1;
+            continue;
+        };
+        let differences = compare(one, platform, &mut substitution).await;
+        if differences.is_empty() { same += 1 } else { drop(different.insert(one.name.clone(), differences)) }
+    }
+    report(name, same, &different, left_out);
+}
+
+async fn start(listener: Listener, release: Release) -> Platform {
+    let platform = Platform::start(Options::default()).await.unwrap();
+    let mut all = objects(listener, release, &TrustedKeys::default()).unwrap();
+    let account = |kind: &str, metadata| json!({"apiVersion": "v1", "kind": kind, "metadata": metadata});
+    all.push(account("Namespace", json!({"name": "alice"})));
+    all.push(account("ServiceAccount", json!({"namespace": "alice", "name": "default-editor"})));
+    all.iter_mut().for_each(without_claim);
+    blueprint::put(platform.world(), all).unwrap();
+    let address = address(&platform);
+    let is_up = async {
+        // Any answer: which one depends on the listener.
+        while exchange::send(&address, "GET /dex/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.status
+            == 0
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while listener != Listener::ProviderDown
+            && listener != Listener::IssuerDown
+            && exchange::send(&address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.body.is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), is_up).await.unwrap();
+    platform
+}
+
+/// Authservice as a Deployment, whose store is gone with its pod: nothing is recorded across a restart.
+fn without_claim(object: &mut Value) {
+    if object["kind"] == "StatefulSet" && object["metadata"]["name"] == "oidc-authservice" {
+        object["kind"] = json!("Deployment");
+        let pod = &mut object["spec"]["template"]["spec"];
+        pod["volumes"] = json!([]);
+        pod["containers"][0]["volumeMounts"] = json!([]);
+    }
+}
+
+fn address(platform: &Platform) -> String {
+    platform.gateway_url().trim_start_matches("http://").to_owned()
+}
+
+fn account_token(platform: &Platform, audience: &str) -> String {
+    let audiences: Vec<_> = audience.split(',').filter(|one| !one.is_empty()).collect();
+    let request = json!({"spec": {"audiences": audiences, "expirationSeconds": 3600}});
+    let made = embedded::access::tokens::request(platform.world(), "alice", "default-editor", request).unwrap();
+    made["status"]["token"].as_str().unwrap().to_owned()
+}
+
+/// What is different, as lines `recorded …` and `now …`.
+async fn compare(one: &Recorded, platform: &Platform, substitution: &mut Substitution) -> Vec<String> {
+    let request = with_length(substitution.apply(&one.request));
+    let mut now = exchange::send(&address(platform), &request).await;
+    if one.method == "HEAD" {
+        now.body.clear();
+    }
+    substitution.learn(one, &now);
+    let before: Vec<_> = view(one.status, &one.headers, &one.body, one.backend.as_ref(), one.shortened)
+        .iter()
+        .map(|line| substitution.apply(line))
+        .collect();
+    let after = view(now.status, &now.headers, &now.body, now.backend.as_ref(), one.shortened);
+    let lacks = |of: &[String], line: &String| of.iter().filter(|other| *other == line).count();
+    let missing =
+        before.iter().filter(|line| lacks(&after, line) < lacks(&before, line)).map(|line| format!("recorded {line}"));
+    let new =
+        after.iter().filter(|line| lacks(&before, line) < lacks(&after, line)).map(|line| format!("now      {line}"));
+    missing.chain(new).collect()
+}
+
+/// The request with the length that its body has after the substitution.
+fn with_length(request: String) -> String {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else { return request };
+    if head.contains("chunked") || request.contains("\r\n\r\nGET ") {
+        return request;
+    }
+    let lines: Vec<_> = head
+        .split("\r\n")
+        .map(|line| {
+            if line.starts_with("Content-Length:") {
+                format!("Content-Length: {}", body.len())
+            } else {
+                line.to_owned()
+            }
+        })
+        .collect();
+    format!("{}\r\n\r\n{body}", lines.join("\r\n"))
+}
+
+fn report(name: &str, same: usize, different: &BTreeMap<String, Vec<String>>, left_out: usize) {
+    let known: toml::Table = toml::from_str(KNOWN).unwrap();
+    let known = known.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    let is_known = |case: &str| {
+        known.keys().any(|key| key == case || key.strip_suffix('*').is_some_and(|start| case.starts_with(start)))
+    };
+    for (case, lines) in different.iter().filter(|(case, _)| !is_known(case)) {
+        eprintln!("{name} {case}");
+        for line in lines {
+            eprintln!("    {}", line.chars().take(300).collect::<String>());
+        }
+    }
+    let unknown = different.keys().filter(|case| !is_known(case)).count();
+    let compared = same + different.len();
+    eprintln!(
+        "{name}: {same} of {compared} alike, {} known differences, {unknown} unknown, {left_out} not sent",
+        different.len() - unknown
+    );
+    assert_eq!(unknown, 0, "unknown differences; see above");
+    assert!(same * 100 >= compared * 98, "fewer than 98 % alike");
+}
