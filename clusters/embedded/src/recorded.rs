@@ -92,8 +92,10 @@ pub fn echo_mode() -> [Value; 2] {
 fn without_sidecars(mut objects: Vec<Value>) -> Vec<Value> {
     const MESH_KINDS: [&str; 3] = ["AuthorizationPolicy", "PeerAuthentication", "DestinationRule"];
     objects.retain(|object| {
-        !MESH_KINDS.contains(&text(object, "/kind"))
-            || namespace(object) == "istio-system" && text(object, "/kind") == "AuthorizationPolicy"
+        let kind = text(object, "/kind");
+        !(MESH_KINDS.contains(&kind)
+            || kind == "MutatingWebhookConfiguration" && name(object).contains("sidecar-injector"))
+            || namespace(object) == "istio-system" && kind == "AuthorizationPolicy"
     });
     for object in &mut objects {
         for (labels, label) in

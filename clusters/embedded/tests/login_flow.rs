@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use embedded::{Options, Platform, Release, Start};
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::header::{AUTHORIZATION, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 
@@ -96,6 +96,32 @@ async fn platform(release: Release) -> Platform {
         assert!(begun.elapsed() < READY_WITHIN, "Dex is not reached: {health:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn contract_a_logs_in_at_any_page_and_out_for_good() {
+    let platform = platform(Release::V1_8_1).await;
+    let mut browser = Browser::at(&platform);
+    let asked = browser.get("/?ns=x").await;
+    let form = browser.reach_form(&asked).await;
+    let refused = browser.give(&form, "wrong").await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert!(refused.body.contains("Invalid Email Address and password."));
+    let accepted = browser.give(&form, PASSWORD).await;
+    let done = browser.follow(&accepted, 303).await;
+    assert_eq!(done.location, "/?ns=x");
+    let home = browser.follow(&done, 302).await;
+    assert_eq!((home.status, home.body.contains(DASHBOARD)), (StatusCode::OK, true), "{}", home.body);
+    let who = browser.get("/api/workgroup/env-info").await;
+    assert!(who.body.contains(USER), "{}", who.body);
+    let session = browser.jar["authservice_session"].clone();
+    let logout =
+        browser.request(Method::POST, "/authservice/logout").header(AUTHORIZATION, format!("Bearer {session}"));
+    let out = browser.send(logout).await;
+    assert_eq!((out.status, out.body.as_str()), (StatusCode::CREATED, "{\"afterLogoutURL\":\"/\"}"));
+    browser.jar = [("authservice_session".to_owned(), session)].into();
+    let again = browser.get("/").await;
+    assert!(again.status == StatusCode::FOUND && again.location.starts_with("/dex/auth?"), "{}", again.location);
 }
 
 #[tokio::test]
