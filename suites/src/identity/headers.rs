@@ -1,5 +1,6 @@
 //! What a client writes into the identity headers changes nothing.
 
+use futures::future::try_join_all;
 use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Severity, check};
 use http::Method;
@@ -157,14 +158,12 @@ pub static CHECKS: &[Check] = &[
 async fn forged(cx: &Ctx, what: &str, headers: &[(&str, &str)]) -> Checked {
     let session = cx.user_session().await?;
     let wanted = Seen::User(cx.user().email.clone());
-    for path in std::iter::once(&DASHBOARD).chain(WEB_APPS) {
-        let mut request = session.request(Method::GET, path);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        expect_seen(cx, request, what, &wanted).await?;
-    }
-    Ok(())
+    let asked = std::iter::once(&DASHBOARD).chain(WEB_APPS).map(|path| {
+        let request = session.request(Method::GET, path);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        expect_seen(cx, request, what, &wanted)
+    });
+    try_join_all(asked).await.map(drop)
 }
 
 async fn other_spellings(cx: &Ctx) -> Checked {
@@ -237,14 +236,12 @@ async fn refused(cx: &Ctx, path: &str, headers: &[(&str, &str)]) -> Checked {
 
 async fn without_session(cx: &Ctx) -> Checked {
     let user = cx.user().email.clone();
+    let header = [("kubeflow-userid", user.as_str())];
     let pages = ENTRIES.iter().filter(|entry| entry.app != App::Dex).map(|entry| entry.page);
-    for path in pages.chain([DASHBOARD]) {
-        refused(cx, path, &[("kubeflow-userid", &user)]).await?;
-    }
-    for name in ["KUBEFLOW-USERID", "kubeflow_userid"].iter().chain(OTHERS) {
-        refused(cx, DASHBOARD, &[(name, &user)]).await?;
-    }
-    Ok(())
+    try_join_all(pages.chain([DASHBOARD]).map(|path| refused(cx, path, &header))).await?;
+    let others = ["KUBEFLOW-USERID", "kubeflow_userid"].iter().chain(OTHERS).map(|name| [(*name, user.as_str())]);
+    let others: Vec<_> = others.collect();
+    try_join_all(others.iter().map(|header| refused(cx, DASHBOARD, header))).await.map(drop)
 }
 
 async fn guard_headers(cx: &Ctx) -> Checked {
