@@ -47,7 +47,7 @@ pub static CHECKS: &[Check] = &[
                whom they see: it is the e-mail address that logged in.",
         why: "They ask Kubernetes what this user may do. Another name is another person's rights, or nobody's.",
         fix: "As IDN-001; then USERID_HEADER and USERID_PREFIX of the web app's Deployment.",
-        reproduce: "curl -s -b cookies.txt \"$GATEWAY/jupyter/api/namespaces\" | grep -o '\"user\": *\"[^\"]*'",
+        reproduce: "curl -s -b cookies.txt \"$GATEWAY/jupyter/info\" | grep -o '\"user\": *\"[^\"]*'",
     })
     .after(&["AUT-006"])
     .breaks_on(&[

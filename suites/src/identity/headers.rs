@@ -93,7 +93,7 @@ pub static CHECKS: &[Check] = &[
         fix: "As IDN-010. To refuse such headers altogether, set headers_with_underscores_action: REJECT_REQUEST by an \
               EnvoyFilter.",
         reproduce: "curl -s -b cookies.txt -H 'kubeflow_userid: mallory@example.com' \
-                    \"$GATEWAY/jupyter/api/namespaces\"",
+                    \"$GATEWAY/jupyter/info\"",
     })
     .profiles(SECURITY)
     .after(&["AUT-006"])
@@ -113,7 +113,7 @@ pub static CHECKS: &[Check] = &[
               of them believes the client.",
         fix: "Set USERID_HEADER of each application's Deployment to kubeflow-userid.",
         reproduce: "curl -s -b cookies.txt -H 'x-forwarded-email: mallory@example.com' \
-                    \"$GATEWAY/jupyter/api/namespaces\"",
+                    \"$GATEWAY/jupyter/info\"",
     })
     .profiles(SECURITY)
     .after(&["AUT-006"])

@@ -12,7 +12,7 @@ use crate::recognise::{Answered, who};
 /// Where the dashboard says whom it sees.
 pub const DASHBOARD: &str = "/api/workgroup/env-info";
 /// Where the web apps say whom they see.
-pub const WEB_APPS: &[&str] = &["/jupyter/api/namespaces", "/volumes/api/namespaces", "/tensorboards/api/namespaces"];
+pub const WEB_APPS: &[&str] = &["/jupyter/info", "/volumes/info", "/tensorboards/info"];
 /// Whom the dashboard sees if nobody tells it.
 const ANONYMOUS: &str = "anonymous@kubeflow.org";
 

@@ -83,6 +83,9 @@ impl WebApp {
         if path == "/info" {
             return json_answer(StatusCode::OK, &json!({"info": {}, "status": 200, "success": true, "user": user}));
         }
+        if path == "/api/namespaces" {
+            return namespaces(visit, &user);
+        }
         if let Some(list) = self.list(visit, path, &user) {
             return list;
         }
@@ -137,6 +140,28 @@ impl WebApp {
         }
         response
     }
+}
+
+/// `/api/namespaces`: the user must be allowed to list them, in the group `core` (so the program asks), and then the
+/// program's own account, too.
+fn namespaces(visit: &Visit, user: &str) -> Response<Body> {
+    let who = UserInfo { name: user.to_owned(), ..UserInfo::default() };
+    if !authorize(&visit.world, &who, &Attributes::resource("list", "core", "namespaces", "", "")) {
+        let why = format!("User '{user}' is not authorized to list core/v1/namespaces");
+        return refusal(StatusCode::FORBIDDEN, &why, &json!(user));
+    }
+    let caller = visit.as_caller();
+    let account = UserInfo::service_account(&caller.namespace, &caller.service_account, "");
+    if !authorize(&visit.world, &account, &Attributes::resource("list", "", "namespaces", "", "")) {
+        let why = format!(
+            "namespaces is forbidden: User \"{}\" cannot list resource \"namespaces\" in API group \"\" at the cluster scope",
+            account.name
+        );
+        return refusal(StatusCode::FORBIDDEN, &why, &json!(user));
+    }
+    let names = visit.world.store.list("", "namespaces", None);
+    let names: Vec<&str> = names.iter().map(|namespace| object::name(namespace)).collect();
+    json_answer(StatusCode::OK, &json!({"namespaces": names, "status": 200, "success": true, "user": user}))
 }
 
 fn refusal(status: StatusCode, log: &str, user: &Value) -> Response<Body> {
