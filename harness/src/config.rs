@@ -5,6 +5,7 @@ mod file;
 mod names;
 mod options;
 mod password;
+mod reference;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub use names::{most_like, suggestion};
 pub use options::{
     AccessOptions, Cluster, InstallationOptions, LoginOptions, Options, PlatformOptions, QuestionOptions, RunOptions,
 };
+pub use reference::reference;
 
 use crate::context::User;
 use file::ConfigFile;

@@ -3,8 +3,11 @@
 /// Everything that begins so in the environment is ours.
 pub(super) const PREFIX: &str = "CONFORMANCE_";
 
-/// Names that are not options: the password, and what the tests of this project read.
-const OTHERS: &[&str] = &["CONFORMANCE_PASSWORD", "CONFORMANCE_RECORDINGS", "CONFORMANCE_TEST_MANIFESTS"];
+/// The one name that is no option.
+const OTHERS: &[&str] = &["CONFORMANCE_PASSWORD"];
+
+/// What begins so is read by the tests of this project alone.
+const OF_TESTS: &[&str] = &["CONFORMANCE_TEST_", "CONFORMANCE_RECORDINGS"];
 
 /// The known name that is most like an unknown one, if any is.
 #[must_use]
@@ -36,7 +39,8 @@ pub(super) fn check_environment(
     let known: Vec<&str> = of_options(command).chain(OTHERS.iter().copied()).collect();
     let mut ours: Vec<String> = names.into_iter().filter(|name| name.starts_with(PREFIX)).collect();
     ours.sort();
-    match ours.iter().find(|name| !known.contains(&name.as_str())) {
+    let of_tests = |name: &str| OF_TESTS.iter().any(|prefix| name.starts_with(prefix));
+    match ours.iter().find(|name| !known.contains(&name.as_str()) && !of_tests(name)) {
         None => Ok(()),
         Some(name) => {
             let suggestion = suggestion(name, known.iter().copied());
