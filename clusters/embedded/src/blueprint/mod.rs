@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+use crate::api::crd::conditions;
 use crate::object;
 use crate::platform::{Release, Start, World};
 use crate::store::Key;
@@ -34,8 +35,11 @@ pub fn load(world: &World, start: Start) -> Result<(), String> {
 /// # Errors
 /// An object without kind or apiVersion.
 pub fn put(world: &World, objects: impl IntoIterator<Item = Value>) -> Result<(), String> {
-    for object in objects {
+    for mut object in objects {
         let key = key(&object)?;
+        if key.plural == "customresourcedefinitions" {
+            conditions::accept(&mut object);
+        }
         // A namespace or account that every cluster has may be there already.
         if world.store.get(&key).is_none() {
             world.store.create(&key, object).map_err(|error| error.to_string())?;
@@ -49,17 +53,19 @@ pub fn put(world: &World, objects: impl IntoIterator<Item = Value>) -> Result<()
 /// # Errors
 /// What does not parse.
 pub fn objects(release: Release) -> Result<Vec<Value>, String> {
-    let (rows, login, images) = match release {
-        Release::V1_8_1 => (include_str!("data/v1.8.1.yaml"), CONTRACT_A, ("", "")),
-        Release::V1_9_1 => (include_str!("data/v1.9.1.yaml"), CONTRACT_B, ("v2.39.1", "v7.6.0")),
-        Release::V1_10_2 => (include_str!("data/v1.10.2.yaml"), CONTRACT_B, ("v2.41.1", "v7.7.1")),
+    let (rows, login, images, hook) = match release {
+        Release::V1_8_1 => (include_str!("data/v1.8.1.yaml"), CONTRACT_A, ("", ""), "CompositeController"),
+        Release::V1_9_1 => (include_str!("data/v1.9.1.yaml"), CONTRACT_B, ("v2.39.1", "v7.6.0"), "CompositeController"),
+        Release::V1_10_2 => {
+            (include_str!("data/v1.10.2.yaml"), CONTRACT_B, ("v2.41.1", "v7.7.1"), "DecoratorController")
+        }
     };
     let rows: rows::Release = serde_saphyr::from_str(rows).map_err(|error| error.to_string())?;
     let mut objects = expand::objects(&rows);
     let login = login
         .replace("${DEX_IMAGE}", &format!("ghcr.io/dexidp/dex:{}", images.0))
         .replace("${PROXY_IMAGE}", &format!("quay.io/oauth2-proxy/oauth2-proxy:{}", images.1));
-    for text in [COMMON, &login] {
+    for text in [&COMMON.replace("${HOOK_KIND}", hook), &login] {
         objects.extend(serde_saphyr::from_multiple::<Value>(text).map_err(|error| error.to_string())?);
     }
     objects.iter_mut().for_each(encode_secret);

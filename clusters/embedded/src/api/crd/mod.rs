@@ -1,6 +1,6 @@
 //! CustomResourceDefinitions: an applied definition is served at once.
 
-mod conditions;
+pub(crate) mod conditions;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
