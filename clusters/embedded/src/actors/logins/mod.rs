@@ -3,5 +3,6 @@
 mod authservice;
 mod browser;
 mod dex;
+mod hostile;
 mod oauth2_proxy;
 mod stage;
