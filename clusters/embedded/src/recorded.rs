@@ -98,10 +98,13 @@ fn without_sidecars(mut objects: Vec<Value>) -> Vec<Value> {
             || namespace(object) == "istio-system" && kind == "AuthorizationPolicy"
     });
     for object in &mut objects {
-        for (labels, label) in
-            [("/metadata/labels", "istio-injection"), ("/spec/template/metadata/labels", "sidecar.istio.io/inject")]
-        {
-            if let Some(labels) = object.pointer_mut(labels).and_then(Value::as_object_mut) {
+        for (labels, label, asks) in [
+            ("/metadata/labels", "istio-injection", "enabled"),
+            ("/spec/template/metadata/labels", "sidecar.istio.io/inject", "true"),
+        ] {
+            if let Some(labels) = object.pointer_mut(labels).and_then(Value::as_object_mut)
+                && labels.get(label).and_then(Value::as_str) == Some(asks)
+            {
                 labels.remove(label);
             }
         }
