@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use embedded::recorded::{Listener, TrustedKeys, objects};
 use embedded::{Options, Platform, Release, blueprint};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use recording::Recorded;
 use substitution::Substitution;
@@ -102,7 +102,6 @@ async fn start(listener: Listener, release: Release) -> Platform {
     let account = |kind: &str, metadata| json!({"apiVersion": "v1", "kind": kind, "metadata": metadata});
     all.push(account("Namespace", json!({"name": "alice"})));
     all.push(account("ServiceAccount", json!({"namespace": "alice", "name": "default-editor"})));
-    all.iter_mut().for_each(without_claim);
     blueprint::put(platform.world(), all).unwrap();
     let address = address(&platform);
     let is_up = async {
@@ -121,16 +120,6 @@ async fn start(listener: Listener, release: Release) -> Platform {
     };
     tokio::time::timeout(Duration::from_secs(30), is_up).await.unwrap();
     platform
-}
-
-/// Authservice as a Deployment, whose store is gone with its pod: nothing is recorded across a restart.
-fn without_claim(object: &mut Value) {
-    if object["kind"] == "StatefulSet" && object["metadata"]["name"] == "oidc-authservice" {
-        object["kind"] = json!("Deployment");
-        let pod = &mut object["spec"]["template"]["spec"];
-        pod["volumes"] = json!([]);
-        pod["containers"][0]["volumeMounts"] = json!([]);
-    }
 }
 
 fn address(platform: &Platform) -> String {
