@@ -328,15 +328,10 @@ fn metadata_of(object: &mut Value) -> &mut serde_json::Map<String, Value> {
 }
 
 fn specification_differs(before: &Value, after: &Value) -> bool {
-    let part = |object: &Value| {
-        let mut object = object.clone();
-        if let Some(map) = object.as_object_mut() {
-            map.remove("metadata");
-            map.remove("status");
-        }
-        object
-    };
-    part(before) != part(after)
+    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return before != after };
+    let part = |key: &&String| !matches!(key.as_str(), "metadata" | "status");
+    before.keys().filter(part).count() != after.keys().filter(part).count()
+        || before.iter().filter(|(key, _)| part(key)).any(|(key, value)| after.get(key) != Some(value))
 }
 
 #[cfg(test)]

@@ -243,12 +243,9 @@ fn compare_both(old: &Value, new: &Value, schema: &Schema, difference: &mut Diff
                 difference.changed.member = true;
                 return;
             }
-            let keyed = |items: &[Value]| -> BTreeMap<String, Value> {
-                items.iter().map(|item| (element(item, merge), item.clone())).collect()
-            };
-            let (before, after) = (keyed(before), keyed(after));
+            let (before, after) = (keyed(before, merge), keyed(after, merge));
             for (key, value) in &after {
-                difference.put(key.clone(), compare(before.get(key), Some(value), &item));
+                difference.put(key.clone(), compare(before.get(key).copied(), Some(value), &item));
             }
             for (key, value) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
                 difference.put(key.clone(), compare(Some(value), None, &item));
@@ -256,6 +253,11 @@ fn compare_both(old: &Value, new: &Value, schema: &Schema, difference: &mut Diff
         }
         _ => difference.changed.member = true,
     }
+}
+
+/// The items of a list by their path elements.
+fn keyed<'a>(items: &'a [Value], merge: &ListMerge) -> BTreeMap<String, &'a Value> {
+    items.iter().map(|item| (element(item, merge), item)).collect()
 }
 
 impl Difference {

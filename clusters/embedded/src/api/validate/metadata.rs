@@ -46,6 +46,13 @@ pub(super) fn problems(object: &Value) -> Vec<Problem> {
             problems.push(Problem::invalid("metadata.finalizers", finalizer, rule));
         }
     }
+    for owner in crate::object::list(object, "/metadata/ownerReferences") {
+        for part in ["apiVersion", "kind", "name", "uid"] {
+            if owner[part].as_str().is_none_or(str::is_empty) {
+                problems.push(Problem::required(format!("metadata.ownerReferences.{part}"), "must not be empty"));
+            }
+        }
+    }
     problems
 }
 

@@ -76,8 +76,16 @@ pub(super) fn identify(call: &Call, object: &mut Value) -> Result<(), Status> {
     }
     object["apiVersion"] = json!(wanted);
     object["kind"] = json!(resource.kind);
-    if !object["metadata"].is_object() {
-        object["metadata"] = json!({});
+    match &object["metadata"] {
+        Value::Object(_) => {}
+        Value::Null => object["metadata"] = json!({}),
+        _ => {
+            let kind = &resource.kind;
+            return Err(Status::bad_request(format!(
+                "{kind} in version \"{}\" cannot be handled as a {kind}: metadata is no object",
+                resource.version
+            )));
+        }
     }
     let namespace = text(object, "/metadata/namespace").to_owned();
     if resource.namespaced {

@@ -40,6 +40,7 @@ pub async fn dispatch(
         };
     }
     match (verb.as_str(), call.route.subresource.as_str()) {
+        ("update" | "patch", _) if call.route.name.is_empty() => Err(method_not_allowed()),
         (_, sub) if !matches!(sub, "" | "status") => subresource::dispatch(call, attributes, request, warnings).await,
         ("get", _) => read::get(call),
         ("list", "") => read::list(call),

@@ -12,6 +12,7 @@ use crate::api::answer::Answer;
 use crate::api::apply::Operation;
 use crate::api::call::{self, Call};
 use crate::api::patch as patches;
+use crate::api::schema;
 use crate::api::validate::{self, Problem};
 use crate::kubelet::streams;
 use crate::object::{list, text};
@@ -61,9 +62,30 @@ pub(super) async fn dispatch(
 /// A resource that is answered, not stored.
 pub(super) async fn review(call: &Call, attributes: Attributes, request: Request<Body>) -> Result<Answer, Status> {
     let body = call::read_body(request).await?;
-    let object = call::parse(&body, call.content_type())?;
+    let mut object = call::parse(&body, call.content_type())?;
+    read_as_review(call, &mut object)?;
     let answered = reviews::create(&call.world, &call.user, &attributes, object)?;
     Ok(Answer::Document(201, answered))
+}
+
+/// What is answered is read as strictly as what is stored.
+fn read_as_review(call: &Call, object: &mut Value) -> Result<(), Status> {
+    let resource = &call.resource;
+    let (group, kind) = match call.route.subresource.as_str() {
+        "token" => ("authentication.k8s.io", "TokenRequest"),
+        _ => (resource.group.as_str(), resource.kind.as_str()),
+    };
+    if !object.is_object() {
+        return Err(Status::bad_request("the body is not an object: expected a Kubernetes object"));
+    }
+    if let Some((_, of)) = schema::built_in_kind(group, "v1", kind)
+        && let Some(why) = schema::conform(object, &of, kind, false).unreadable
+    {
+        return Err(Status::bad_request(format!("{kind} in version \"v1\" cannot be handled as a {kind}: {why}")));
+    }
+    object["apiVersion"] = json!(if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") });
+    object["kind"] = json!(kind);
+    Ok(())
 }
 
 fn success() -> Value {
