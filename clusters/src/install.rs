@@ -1,7 +1,9 @@
 //! The installer: manifests become a platform, in an order that needs no second attempt.
 //!
-//! Objects are written by server-side apply in waves ([`plan`]'s documentation tells the order), each wave when what it
-//! waits for is true: definitions established, and the workloads ready that answer for the webhooks that admit it. A
+//! Objects are written by server-side apply in waves: namespaces, then definitions, then configuration (accounts and their
+//! rights, Services, volumes, policies), then workloads, webhooks and custom resources, each in the first wave that may
+//! begin when the webhooks that admit it are configured and the workloads behind them are ready, and its definition is
+//! established. A controller keeps the fields that it has written since; what can heal is tried again, within bounds. A
 //! second run writes what is missing and changes nothing else.
 
 use std::collections::BTreeMap;

@@ -130,7 +130,9 @@ pub enum ManifestError {
         reason: String,
     },
     /// More text than any platform needs: perhaps a decompression bomb.
-    #[error("{source_name} holds more than {limit} MiB of YAML, which no platform needs: refused")]
+    #[error(
+        "{source_name} holds more than {limit} MiB of YAML, which no platform needs; give the output of: kubectl kustomize example"
+    )]
     TooLarge {
         /// The source.
         source_name: String,
@@ -146,7 +148,7 @@ pub enum ManifestError {
         line: usize,
     },
     /// A document is not YAML, is too deep or expands too far.
-    #[error("{source_name}, {place}: not usable YAML: {reason}")]
+    #[error("{source_name}, {place}: not usable YAML: {reason}; correct it there, or render the manifests again")]
     Yaml {
         /// The source.
         source_name: String,
@@ -156,7 +158,9 @@ pub enum ManifestError {
         reason: String,
     },
     /// A document is YAML but no Kubernetes object.
-    #[error("{source_name}, {place}: not a Kubernetes object: {reason}")]
+    #[error(
+        "{source_name}, {place}: not a Kubernetes object: {reason}; correct it there, or render the manifests again"
+    )]
     NotAnObject {
         /// The source.
         source_name: String,
