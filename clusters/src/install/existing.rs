@@ -28,10 +28,11 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Whether the write between two marks changed nothing. Controllers may have written in between: then the time of
-    /// our own last change tells, which the API leaves alone when an apply changes nothing.
+    /// Whether the write between two marks changed nothing. Others may have written in between: then the time of our own
+    /// last change tells, which the API leaves alone when an apply changes nothing. (An object of which nothing but the
+    /// name is written has no such time, and nothing to change.)
     pub fn unchanged(&self, after: &Self) -> bool {
-        self.resource_version == after.resource_version || (self.written.is_some() && self.written == after.written)
+        self.resource_version == after.resource_version || self.written == after.written
     }
 }
 

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::label_selector;
 use super::reconciler::{Controller, Next};
+use super::{label_selector, managers};
 use crate::access::rbac::GROUP;
 use crate::object::{list, name};
 use crate::platform::World;
@@ -47,9 +47,7 @@ fn reconcile(world: &World, key: &Key) -> Next {
             }
         }
     }
-    let written = world.store.update(key, None, |role| {
-        role["rules"] = json!(rules);
-        true
-    });
+    let manager = "clusterrole-aggregation-controller";
+    let written = managers::update(world, key, manager, |role| role["rules"] = json!(rules));
     if written.is_ok() { Next::Wait } else { Next::Retry }
 }

@@ -17,6 +17,7 @@ pub(crate) mod garbage;
 mod istio_root;
 mod jobs;
 pub mod label_selector;
+mod managers;
 mod namespaces;
 mod operators;
 pub(crate) mod owned;

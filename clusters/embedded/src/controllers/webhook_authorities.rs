@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::certificates::{GROUP, pem, put_secret};
 use super::endpoints::is_served;
+use super::managers;
 use super::operators;
 use super::reconciler::{Controller, Next};
 use crate::object::text;
@@ -85,7 +86,9 @@ fn reconcile(world: &World, key: &Key) -> Next {
         None => clients(&object).iter().map(|client| own(world, client)).collect(),
     };
     if bundles.iter().any(Option::is_some) {
-        write(world, key, bundles);
+        let program = clients(&object).first().map_or("", |client| text(client, "/service/name"));
+        let manager = if source(&object).is_some() { "cainjector" } else { program };
+        write(world, key, manager, bundles);
     }
     Next::Wait
 }
@@ -150,8 +153,8 @@ fn own(world: &World, client: &Value) -> Option<String> {
 }
 
 /// Sets the bundles of an object's webhooks, in the order of [`clients`].
-fn write(world: &World, key: &Key, bundles: Vec<Option<String>>) {
-    let written = world.store.update(key, None, |object| {
+fn write(world: &World, key: &Key, manager: &str, bundles: Vec<Option<String>>) {
+    let written = managers::update(world, key, manager, |object| {
         let mut bundles = bundles.into_iter();
         let hooks = object.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten();
         for client in hooks.filter_map(|hook| hook.get_mut("clientConfig")) {
@@ -160,7 +163,6 @@ fn write(world: &World, key: &Key, bundles: Vec<Option<String>>) {
         if let Some(client) = object.pointer_mut("/spec/conversion/webhook/clientConfig") {
             set(client, &mut bundles);
         }
-        true
     });
     if let Err(error) = written {
         tracing::debug!(%error, "gone meanwhile");

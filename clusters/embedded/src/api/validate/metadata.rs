@@ -14,8 +14,9 @@ const VALUE_RULE: &str = "a valid label must be an empty string or consist of al
     and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
     validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
-/// What is wrong.
-pub(super) fn problems(object: &Value) -> Vec<Problem> {
+/// What is wrong. Only built-in kinds ask for standard or qualified finalizers (Kubernetes 1.34
+/// `pkg/apis/core/validation/validation.go`, `ValidateObjectMeta`): the profile controller's is neither.
+pub(super) fn problems(object: &Value, built_in: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     let pairs = |map: &str| object["metadata"][map].as_object().into_iter().flatten();
     for (key, value) in pairs("labels") {
@@ -41,7 +42,7 @@ pub(super) fn problems(object: &Value) -> Vec<Problem> {
     }
     for finalizer in crate::object::list(object, "/metadata/finalizers") {
         let text = finalizer.as_str().unwrap_or_default();
-        if !text.contains('/') && !matches!(text, "foregroundDeletion" | "orphan" | "kubernetes") {
+        if built_in && !text.contains('/') && !matches!(text, "foregroundDeletion" | "orphan" | "kubernetes") {
             let rule = "name is neither a standard finalizer name nor is it fully qualified";
             problems.push(Problem::invalid("metadata.finalizers", finalizer, rule));
         }

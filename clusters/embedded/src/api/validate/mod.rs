@@ -70,7 +70,7 @@ fn written(value: &Value) -> String {
 /// # Errors
 /// 422 with a cause for each problem.
 pub fn check(resource: &Resource, old: Option<&Value>, new: &Value, subresource: &str) -> Result<(), Status> {
-    let mut problems = metadata::problems(new);
+    let mut problems = metadata::problems(new, resource.definition.is_none());
     match &resource.definition {
         Some(definition) => {
             let version = definition.version(&resource.version).unwrap_or(&Value::Null);

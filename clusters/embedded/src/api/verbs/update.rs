@@ -64,6 +64,9 @@ pub(super) async fn change(
         if operation == Operation::Update {
             record_update(&call.resource, Some(&old), &mut new, &call.writer(operation));
         }
+        if same_but_for_times(&old, &new) {
+            return Ok(old);
+        }
         if call.query.dry_run() {
             return Ok(Arc::new(new));
         }
@@ -77,6 +80,23 @@ pub(super) async fn change(
         }
     }
     Err(conflict(call, STALE))
+}
+
+/// Whether a change changes nothing: then nothing is written, and managers keep their times (apiserver
+/// `pkg/endpoints/handlers/fieldmanager/equality.go`, `IgnoreManagedFieldsTimestampsTransformer`).
+fn same_but_for_times(old: &Value, new: &Value) -> bool {
+    let comparable = |object: &Value| {
+        let mut object = object.clone();
+        let managers = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+        for manager in managers.into_iter().flatten().filter_map(Value::as_object_mut) {
+            manager.shift_remove("time");
+        }
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.shift_remove("resourceVersion");
+        }
+        object
+    };
+    comparable(old) == comparable(new)
 }
 
 fn replace(object: &mut Value, new: Value) -> bool {
