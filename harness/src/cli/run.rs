@@ -65,6 +65,7 @@ impl Run {
     }
 
     fn judge(&self, selection: &Selection, filtered: Vec<String>, threads: &Threads, reports: &Reports) -> u8 {
+        let started = jiff::Timestamp::now();
         let engine = threads.engine();
         let cancel = CancellationToken::new();
         let prepared = engine.block_on(async {
@@ -76,6 +77,7 @@ impl Run {
             Err(reason) => return self.nothing_to_judge(selection, reports, &cancel, &reason),
         };
         environment.run_id.clone_from(&reports.run_id);
+        environment.started = started;
         environment.jobs = self.jobs();
         environment.read_only = self.options.run.read_only;
         environment.keep = self.options.run.keep;
@@ -85,8 +87,8 @@ impl Run {
         let blank = engine::blank(selection, environment.run(), environment.described_target());
         say(&format!("target   {}", phrases::target(&blank)));
 
-        let started = engine.block_on(async { engine::run(selection, environment) });
-        let mut running = match started {
+        let running = engine.block_on(async { engine::run(selection, environment) });
+        let mut running = match running {
             Ok(running) => running,
             Err(error) => return environment_failed(reports, blank, &error.to_string()),
         };

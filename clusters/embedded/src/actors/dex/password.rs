@@ -1,10 +1,23 @@
 //! Checking a password against its bcrypt hash.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use sha2::{Digest, Sha256};
+
 use super::settings::{Settings, User};
 use super::store::Claims;
 
 /// Costs that Dex accepts: `bcrypt.DefaultCost` and the `upBoundCost` of dexidp/dex `server/api.go`.
 const COSTS: std::ops::RangeInclusive<u32> = 10..=16;
+
+/// How many answers are kept at most.
+const KEPT: usize = 1024;
+
+/// What was computed before, by the digest of hash and password: bcrypt is slow on purpose, and a run logs in with the
+/// same few passwords over and over. Whoever asks while an answer is being computed waits for it.
+static ANSWERS: LazyLock<Mutex<Answers>> = LazyLock::new(Mutex::default);
+type Answers = HashMap<[u8; 32], Arc<OnceLock<bool>>>;
 
 /// What a password check found out.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +28,19 @@ pub enum Check {
     Bad,
     /// The hash is not one that Dex works with; the text goes to the page.
     Refused(String),
+}
+
+/// Whether a hash is that of a password.
+fn matches(hash: &str, password: &str) -> bool {
+    let digest = Sha256::new().chain_update(hash).chain_update([0]).chain_update(password).finalize();
+    let answer = {
+        let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= KEPT {
+            answers.clear();
+        }
+        answers.entry(digest.into()).or_default().clone()
+    };
+    *answer.get_or_init(|| bcrypt::verify(password, hash).unwrap_or(false))
 }
 
 /// Checks a password; the hash is computed on the blocking pool, as it takes a quarter of a second.
@@ -38,7 +64,7 @@ pub async fn check(settings: &Settings, email: &str, password: &str) -> Check {
         }
     }
     let (hash, password) = (user.hash.clone(), password.to_owned());
-    let good = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false)).await;
+    let good = tokio::task::spawn_blocking(move || matches(&hash, &password)).await;
     if !good.unwrap_or(false) {
         return Check::Bad;
     }
