@@ -72,7 +72,20 @@ pub const CLOSED_PATH: &str = "/lab-down/";
 /// # Errors
 /// When the blueprint does not parse, or an object that is to be changed is missing.
 pub fn objects(listener: Listener, release: Release, keys: &TrustedKeys) -> Result<Vec<Value>, String> {
-    let mut objects = without_sidecars(blueprint::objects(release)?);
+    changed(blueprint::objects(release)?, listener, release, keys)
+}
+
+/// The objects of a listener, made from a platform's own: upstream's manifests, for example.
+///
+/// # Errors
+/// When an object that is to be changed is missing.
+pub fn changed(
+    objects: Vec<Value>,
+    listener: Listener,
+    release: Release,
+    keys: &TrustedKeys,
+) -> Result<Vec<Value>, String> {
+    let mut objects = without_sidecars(objects);
     objects.extend(echo_mode());
     objects.extend(closed_route());
     change(&mut objects, listener, release, keys)?;

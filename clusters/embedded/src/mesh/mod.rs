@@ -1,6 +1,6 @@
 //! From one pod to another by Service name: endpoints, the policies of the destination's sidecar, the actor.
 //!
-//! Everything follows from the objects in the store, as istiod and the proxies would have it: [`config`] keeps what was
+//! Everything follows from the objects in the store, as istiod and the proxies would have it: `config` keeps what was
 //! read from them, a request only looks things up.
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use embedded::recorded::{Listener, TrustedKeys, objects};
+use embedded::recorded::{Listener, TrustedKeys, changed, objects};
 use embedded::{Options, Platform, Release, blueprint};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use recording::Recorded;
 use substitution::Substitution;
@@ -64,18 +64,25 @@ async fn replay(name: &str, release: Release, listeners: &[(&str, Listener)]) {
         eprintln!("SKIPPED {name}: there is no {}", path.display());
         return;
     }
+    let manifests = upstreams_manifests(name);
     let (recorded, mut left_out) = recording::read(&path);
     let mut platforms = HashMap::new();
     for (listener, kind) in listeners {
-        platforms.insert((*listener).to_owned(), start(*kind, release).await);
+        let objects = match &manifests {
+            Some(manifests) => changed(manifests.clone(), *kind, release, &TrustedKeys::default()),
+            None => objects(*kind, release, &TrustedKeys::default()),
+        };
+        platforms.insert((*listener).to_owned(), start(*kind, objects.unwrap()).await);
     }
     let mut substitution = Substitution::default();
-    // The client's published secret, which the laboratory used.
-    substitution.put("pUBnBOY80SnXgjibTYM9ZWNzY2xreNGQok", "blueprint-client-secret");
-    substitution.put(
-        "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpwVUJuQk9ZODBTblhnamliVFlNOVpXTnpZMnhyZU5HUW9r",
-        "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpibHVlcHJpbnQtY2xpZW50LXNlY3JldA==",
-    );
+    // The client's published secret, which the laboratory used; the blueprint has its own.
+    if manifests.is_none() {
+        substitution.put("pUBnBOY80SnXgjibTYM9ZWNzY2xreNGQok", "blueprint-client-secret");
+        substitution.put(
+            "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpwVUJuQk9ZODBTblhnamliVFlNOVpXTnpZMnhyZU5HUW9r",
+            "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpibHVlcHJpbnQtY2xpZW50LXNlY3JldA==",
+        );
+    }
     for (name, audience) in [
         ("right", "istio-ingressgateway.istio-system.svc.cluster.local"),
         ("default", ""),
@@ -96,9 +103,8 @@ async fn replay(name: &str, release: Release, listeners: &[(&str, Listener)]) {
     report(name, same, &different, left_out);
 }
 
-async fn start(listener: Listener, release: Release) -> Platform {
+async fn start(listener: Listener, mut all: Vec<Value>) -> Platform {
     let platform = Platform::start(Options::default()).await.unwrap();
-    let mut all = objects(listener, release, &TrustedKeys::default()).unwrap();
     let account = |kind: &str, metadata| json!({"apiVersion": "v1", "kind": kind, "metadata": metadata});
     all.push(account("Namespace", json!({"name": "alice"})));
     all.push(account("ServiceAccount", json!({"namespace": "alice", "name": "default-editor"})));
@@ -120,6 +126,18 @@ async fn start(listener: Listener, release: Release) -> Platform {
     };
     tokio::time::timeout(Duration::from_secs(30), is_up).await.unwrap();
     platform
+}
+
+/// Upstream's manifests of a recording's release, if `CONFORMANCE_TEST_MANIFESTS` names their folder; else the built-in
+/// blueprint is used.
+fn upstreams_manifests(name: &str) -> Option<Vec<Value>> {
+    let folder = std::env::var_os("CONFORMANCE_TEST_MANIFESTS")?;
+    let file = PathBuf::from(folder).join(format!("{}.yaml.xz", name.replace("gateway-", "example-v")));
+    let text = recording::unpacked(&file);
+    let documents = text.split("\n---\n").map(|document| serde_saphyr::from_str::<Value>(document).unwrap());
+    let objects: Vec<_> = documents.filter(|document| document["kind"].is_string()).collect();
+    eprintln!("{name}: with {} of upstream's objects", objects.len());
+    Some(objects)
 }
 
 fn address(platform: &Platform) -> String {

@@ -32,9 +32,7 @@ pub struct Backend {
 /// Reads a recording; what cannot be sent again is left out and counted: HTTP/2, bytes that are no text, and values that
 /// were shortened or blotted out.
 pub fn read(path: &Path) -> (Vec<Recorded>, usize) {
-    let mut text = String::new();
-    let file = std::fs::File::open(path).unwrap();
-    lzma_rust2::XzReader::new(file, true).read_to_string(&mut text).unwrap();
+    let text = unpacked(path);
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut left_out = 0;
     let mut found = Vec::new();
@@ -45,6 +43,14 @@ pub fn read(path: &Path) -> (Vec<Recorded>, usize) {
         }
     }
     (found, left_out)
+}
+
+/// The text of an xz file.
+pub fn unpacked(path: &Path) -> String {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).unwrap();
+    lzma_rust2::XzReader::new(file, true).read_to_string(&mut text).unwrap();
+    text
 }
 
 fn recorded(line: &Value) -> Option<Recorded> {
