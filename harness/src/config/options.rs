@@ -95,7 +95,7 @@ pub struct RunOptions {
     #[arg(long, env = "CONFORMANCE_READ_ONLY", value_parser = BoolishValueParser::new())]
     pub read_only: bool,
 
-    /// How many checks may run at once [default: two a core, at least 8]
+    /// How many checks may run at once [default: two a core, at least 16]
     #[arg(long, env = "CONFORMANCE_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
 

@@ -60,7 +60,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The defaults: two checks a core but at least eight, clean-up, no event log.
+    /// The defaults: two checks a core but at least sixteen, clean-up, no event log.
     #[must_use]
     pub fn new(target: Target, gateway: Url, version: &'static Version, user: User) -> Self {
         let redactor = Redactor::new();
@@ -129,5 +129,5 @@ impl Environment {
 /// How many checks run at once unless the user says otherwise: they mostly wait for the platform.
 #[must_use]
 pub fn default_jobs() -> usize {
-    std::thread::available_parallelism().map_or(8, |cores| (2 * cores.get()).max(8))
+    std::thread::available_parallelism().map_or(16, |cores| (2 * cores.get()).max(16))
 }
