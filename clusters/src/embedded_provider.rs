@@ -36,6 +36,8 @@ pub struct Embedded {
     pub gateway: SocketAddr,
     /// Added to every answer of the gateway.
     pub gateway_delay: Duration,
+    /// Whether an echo of what arrived stands in place of every application.
+    pub echo: bool,
     /// Where the installation's progress is shown.
     pub progress: Progress,
 }
@@ -45,7 +47,7 @@ impl Embedded {
     #[must_use]
     pub fn new(version: &'static Version) -> Self {
         let Options { api, gateway, gateway_delay, .. } = Options::default();
-        Self { version, manifests: None, api, gateway, gateway_delay, progress: Progress::Silent }
+        Self { version, manifests: None, api, gateway, gateway_delay, echo: false, progress: Progress::Silent }
     }
 
     fn start(&self) -> Start {
@@ -71,7 +73,7 @@ impl Embedded {
             api: self.api,
             gateway: self.gateway,
             gateway_delay: self.gateway_delay,
-            ..Options::default()
+            echo: self.echo,
         };
         let broken = |reason: String| ProvideError::Embedded(reason);
         let platform = Platform::start(options).await.map_err(|error| broken(error.to_string()))?;

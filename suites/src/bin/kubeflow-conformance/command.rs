@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, Args, Command, ValueHint, value_parser};
+use clap::{Arg, ArgAction, Args, Command, ValueHint, value_parser};
 use harness::cli;
 use harness::config::{InstallationOptions, PlatformOptions};
 
@@ -46,6 +46,12 @@ fn up() -> Command {
         .about("Serves the embedded reference platform for a browser and kubectl, until Ctrl-C")
         .arg(port("port", 8080, "Where the gateway listens on 127.0.0.1; 0 takes a free port"))
         .arg(port("api-port", 6443, "Where the Kubernetes API listens on 127.0.0.1; 0 takes a free port"))
+        .arg(
+            Arg::new("echo")
+                .long("echo")
+                .action(ArgAction::SetTrue)
+                .help("Every application answers with what it received, so that the gateway's work can be seen"),
+        )
         .arg(
             Arg::new("write-kubeconfig")
                 .long("write-kubeconfig")

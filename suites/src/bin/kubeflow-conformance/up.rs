@@ -52,6 +52,7 @@ mod serve {
             None => None,
         };
         embedded.progress = Progress::stderr();
+        embedded.echo = matches.get_flag("echo");
         embedded.gateway = local(matches, "port");
         embedded.api = local(matches, "api-port");
         let provided = embedded.provide(&cancel).await.map_err(|error| error.to_string())?;
