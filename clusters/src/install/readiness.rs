@@ -57,6 +57,7 @@ pub(super) async fn look(client: &Client, workloads: &[(&Id, &str)]) -> Result<V
 }
 
 /// How many workloads of a cluster are not ready.
+#[cfg(feature = "embedded")]
 pub(crate) async fn unready(client: &Client) -> Result<usize, InstallError> {
     let asked: Vec<_> = KINDS.iter().map(|kind| list(client, kind).boxed()).collect();
     let lists = try_join_all(asked).await?;

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use clusters::install::Progress;
 use clusters::versions::{self, Version};
 use clusters::{Mode, Provided, Provider};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::installation;
-use crate::config::{Cluster, Options};
+use crate::config::{Cluster, InstallationOptions, Options};
 use crate::context::User;
 use crate::engine::Environment;
 use crate::evidence::Recorder;
@@ -79,23 +78,38 @@ async fn reach(options: &Options, provided: Provided, user: User) -> Result<Prep
 }
 
 fn provider(options: &Options) -> Result<Box<dyn Provider>, Reason> {
-    let access = &options.platform.access;
-    match options.platform.cluster() {
-        #[cfg(feature = "embedded")]
-        Cluster::Embedded => {
-            let version = release_or_default(options.platform.installation.kubeflow)?;
-            let manifests = options.platform.installation.manifests.as_deref();
-            let mut embedded = clusters::Embedded::new(version);
-            embedded.manifests = manifests.map(|path| installation::manifests(path, version)).transpose()?;
-            embedded.progress = Progress::stderr();
-            Ok(Box::new(embedded))
-        }
-        _ => Ok(Box::new(clusters::Existing {
+    let (platform, access) = (&options.platform, &options.platform.access);
+    match platform.cluster() {
+        Cluster::Embedded => embedded(&platform.installation),
+        Cluster::Existing | Cluster::Kind => Ok(Box::new(clusters::Existing {
             kubeconfig: access.kubeconfig.clone(),
             context: access.context.clone(),
-            gateway: options.platform.gateway_url.clone(),
+            gateway: platform.gateway_url.clone(),
         })),
     }
+}
+
+/// The embedded platform that is meant: a release's blueprint, or what manifests make of an empty cluster.
+///
+/// # Errors
+/// There are no such manifests, or this program was built without it.
+#[cfg(feature = "embedded")]
+pub fn embedded(installation: &InstallationOptions) -> Result<Box<dyn Provider>, String> {
+    let version = release_or_default(installation.kubeflow)?;
+    let mut embedded = clusters::Embedded::new(version);
+    embedded.manifests =
+        installation.manifests.as_deref().map(|path| installation::manifests(path, version)).transpose()?;
+    embedded.progress = clusters::install::Progress::stderr();
+    Ok(Box::new(embedded))
+}
+
+/// Nothing: this program was built without it.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "embedded"))]
+pub fn embedded(_: &InstallationOptions) -> Result<Box<dyn Provider>, String> {
+    Err("this program was built without the embedded platform; say --cluster existing".to_owned())
 }
 
 /// The release that was given, or the one that is meant when nobody says so.

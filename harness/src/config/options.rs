@@ -15,7 +15,6 @@ use crate::check::Profile;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Cluster {
     /// The embedded reference platform: simulated, for trying out; no cluster is judged
-    #[cfg(feature = "embedded")]
     Embedded,
     /// A running platform: a kubeconfig context
     Existing,
@@ -52,7 +51,7 @@ pub struct InstallationOptions {
     #[arg(long, env = "CONFORMANCE_KUBEFLOW", value_name = "VERSION", value_parser = release)]
     pub kubeflow: Option<&'static Version>,
 
-    /// Manifests to install: rendered YAML (plain, .gz or .xz), a kustomization, or a folder of example-v<VERSION>.yaml files
+    /// Manifests to install: rendered YAML (plain, .gz or .xz), a kustomization, or a folder of files such as example-v1.9.1.yaml.xz
     #[arg(long, env = "CONFORMANCE_MANIFESTS", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub manifests: Option<PathBuf>,
 }
@@ -78,7 +77,7 @@ pub struct LoginOptions {
     #[arg(long, env = "CONFORMANCE_USER", value_name = "EMAIL", default_value = DEFAULT_USER, value_hint = ValueHint::EmailAddress)]
     pub user: String,
 
-    /// A file that holds the password; or set CONFORMANCE_PASSWORD [default: what the manifests ship for user@example.com]
+    /// A file that holds the password; or set CONFORMANCE_PASSWORD [default: the one that the manifests ship]
     #[arg(long, env = "CONFORMANCE_PASSWORD_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub password_file: Option<PathBuf>,
 }
@@ -150,11 +149,12 @@ impl PlatformOptions {
     /// Where the platform comes from, said or implied: who names a cluster does not mean the embedded platform.
     #[must_use]
     pub fn cluster(&self) -> Cluster {
-        #[cfg(feature = "embedded")]
-        if !self.names_a_cluster() {
-            return self.cluster.unwrap_or(Cluster::Embedded);
-        }
-        self.cluster.unwrap_or(Cluster::Existing)
+        let implied = if self.names_a_cluster() || cfg!(not(feature = "embedded")) {
+            Cluster::Existing
+        } else {
+            Cluster::Embedded
+        };
+        self.cluster.unwrap_or(implied)
     }
 
     fn names_a_cluster(&self) -> bool {
@@ -167,7 +167,9 @@ impl PlatformOptions {
     /// The sentence.
     pub fn consistent(&self) -> Result<(), String> {
         match self.cluster() {
-            #[cfg(feature = "embedded")]
+            Cluster::Embedded if cfg!(not(feature = "embedded")) => Err(
+                "this program was built without the embedded platform: build it with the feature embedded, or say --cluster existing".to_owned(),
+            ),
             Cluster::Embedded if self.names_a_cluster() => Err(
                 "--cluster embedded brings its own Kubernetes API and gateway: leave out --context, --kubeconfig and --gateway-url, or say --cluster existing".to_owned(),
             ),

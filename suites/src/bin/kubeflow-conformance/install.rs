@@ -1,5 +1,7 @@
 //! `install`: the installer on its own.
 
+use std::path::Path;
+
 use clap::{ArgMatches, FromArgMatches as _};
 use clusters::install::{Installer, Progress};
 use clusters::{Existing, Provider as _, manifests};
@@ -40,21 +42,18 @@ pub fn install(matches: &ArgMatches) -> u8 {
 
 async fn into(platform: &PlatformOptions, cancel: &CancellationToken) -> Result<(), String> {
     signals::watch(cancel.clone()).map_err(|error| format!("cannot watch for signals: {error}"))?;
-    let version = cli::release_or_default(platform.installation.kubeflow)?;
-    let path = platform.installation.manifests.as_deref().unwrap_or(std::path::Path::new("-"));
-    let source = cli::manifests(path, version)?;
     match platform.cluster() {
-        #[cfg(feature = "embedded")]
         Cluster::Embedded => {
-            let mut embedded = clusters::Embedded::new(version);
-            embedded.manifests = Some(source);
-            embedded.progress = Progress::stderr();
-            embedded.provide(cancel).await.map(|_| ()).map_err(|error| error.to_string())
+            let provider = cli::embedded(&platform.installation)?;
+            provider.provide(cancel).await.map(|_| ()).map_err(|error| error.to_string())
         }
         Cluster::Kind => {
             Err("this version cannot make kind clusters yet: make one, and use --cluster existing".to_owned())
         }
         Cluster::Existing => {
+            let version = cli::release_or_default(platform.installation.kubeflow)?;
+            let path = platform.installation.manifests.as_deref().unwrap_or(Path::new("-"));
+            let source = cli::manifests(path, version)?;
             let manifests = manifests::load(&source).await.map_err(|error| error.to_string())?;
             let access = &platform.access;
             let existing =
