@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::Arguments;
-use reports::model::{Note, Results, TargetMode};
+use reports::model::{Note, Outcome, Results, Skip, TargetMode};
 use reports::{files, phrases, terminal};
 use tokio_util::sync::CancellationToken;
 
@@ -108,12 +108,9 @@ impl Run {
         reason: &Reason,
     ) -> u8 {
         let mut blank = engine::blank(selection, unstarted(reports.run_id.clone()), self.unreached());
-        if cancel.is_cancelled() {
-            blank.run.interrupted = true;
-            environment_failed(reports, blank, reason);
-            return exit::INTERRUPTED;
-        }
-        environment_failed(reports, blank, reason)
+        blank.run.interrupted = cancel.is_cancelled();
+        let code = environment_failed(reports, blank, reason);
+        if cancel.is_cancelled() { exit::INTERRUPTED } else { code }
     }
 
     /// The target as far as the options tell.
@@ -157,6 +154,11 @@ fn environment(reason: &str) -> u8 {
 
 fn environment_failed(reports: &Reports, mut results: Results, reason: &str) -> u8 {
     complain(reason);
+    if !results.run.interrupted {
+        let never = Outcome::Skipped(Skip::NoCapability { capability: "reach a platform".to_owned() });
+        let waiting = results.checks.iter_mut().filter(|check| check.outcome == Outcome::Skipped(Skip::Interrupted));
+        waiting.for_each(|check| check.outcome = never.clone());
+    }
     results.notes.push(Note { topic: "setup".to_owned(), text: reason.to_owned() });
     reports.write(&results);
     exit::ENVIRONMENT
