@@ -31,6 +31,8 @@ type Listeners = HashMap<(String, String), Option<Arc<Listener>>>;
 #[derive(Debug)]
 pub(crate) struct Listener {
     hosts: Vec<VirtualHost>,
+    /// Whether the Gateway sends everybody to HTTPS (`tls.httpsRedirect`).
+    pub(crate) redirects_to_tls: bool,
     /// Filters from EnvoyFilters, in their order.
     pub(crate) filters: Vec<EnvoyFilter>,
 }
@@ -72,6 +74,7 @@ impl GatewayConfig {
         };
         let mut names = Vec::new();
         let mut patterns = Vec::new();
+        let mut redirects_to_tls = false;
         for gateway in &self.gateways {
             let selector = gateway.pointer("/spec/selector");
             let everywhere = selector.and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
@@ -81,6 +84,7 @@ impl GatewayConfig {
             let name = full_name(object::name(gateway), object::namespace(gateway));
             for server in object::list(gateway, "/spec/servers").iter().filter(serves) {
                 names.push(name.clone());
+                redirects_to_tls |= server.pointer("/tls/httpsRedirect").and_then(Value::as_bool).unwrap_or(false);
                 let hosts = object::list(server, "/hosts").iter().filter_map(Value::as_str);
                 patterns.extend(hosts.map(|host| (name.clone(), host.to_owned())));
             }
@@ -101,16 +105,19 @@ impl GatewayConfig {
                 continue;
             }
             let routes = Route::read_all(service, &own);
-            for host in object::list(service, "/spec/hosts").iter().filter_map(Value::as_str) {
-                let served = patterns
-                    .iter()
-                    .any(|(gateway, pattern)| own.contains(gateway) && serves_host(pattern, gateway, namespace, host));
-                if !served {
-                    continue;
-                }
-                match hosts.iter_mut().find(|known| known.domain == host) {
+            let mut domains: Vec<_> = object::list(service, "/spec/hosts")
+                .iter()
+                .filter_map(Value::as_str)
+                .flat_map(|host| patterns.iter().map(move |(gateway, pattern)| (gateway, pattern, host)))
+                .filter(|(gateway, ..)| own.contains(gateway))
+                .filter_map(|(gateway, pattern, host)| served_host(pattern, gateway, namespace, host))
+                .collect();
+            domains.sort_unstable();
+            domains.dedup();
+            for domain in domains {
+                match hosts.iter_mut().find(|known| known.domain == domain) {
                     Some(known) => known.routes.extend(routes.iter().cloned()),
-                    None => hosts.push(VirtualHost { domain: host.to_owned(), routes: routes.clone() }),
+                    None => hosts.push(VirtualHost { domain: domain.to_owned(), routes: routes.clone() }),
                 }
             }
         }
@@ -118,7 +125,7 @@ impl GatewayConfig {
             host.routes.sort_by_key(Route::is_catch_all);
         }
         let filters = self.filters.iter().filter(|filter| filter.selects(ISTIOD_NAMESPACE, pod)).cloned().collect();
-        Some(Listener { hosts, filters })
+        Some(Listener { hosts, redirects_to_tls, filters })
     }
 }
 
@@ -127,18 +134,21 @@ fn age(object: &Value) -> (&str, &str, &str) {
     (object::text(object, "/metadata/creationTimestamp"), object::name(object), object::namespace(object))
 }
 
-/// Whether a server's host pattern (`host`, `*.host`, `*`, each with an optional `namespace/`) lets a VirtualService of
-/// a namespace bind a host.
-fn serves_host(pattern: &str, gateway: &str, namespace: &str, host: &str) -> bool {
-    let (of, pattern) = pattern.split_once('/').map_or(("*", pattern), |(of, pattern)| (of, pattern));
+/// The hosts under which a VirtualService of a namespace is served by a Gateway's server: those that both name. A server's
+/// pattern is `host`, `*.host` or `*`, each with an optional `namespace/` that says whose VirtualServices may bind it.
+fn served_host<'a>(pattern: &'a str, gateway: &str, namespace: &str, host: &'a str) -> Option<&'a str> {
+    let (of, pattern) = pattern.split_once('/').unwrap_or(("*", pattern));
     let own = gateway.split('/').next() == Some(namespace);
     let visible = of == "*" || of == namespace || (of == "." && own);
-    visible
-        && match pattern.strip_prefix('*') {
-            Some("") => true,
-            Some(suffix) => host.ends_with(suffix),
-            None => pattern == host || host == "*",
-        }
+    visible.then(|| narrower(pattern, host)).flatten()
+}
+
+/// The narrower of two host patterns, if one holds the other.
+fn narrower<'a>(one: &'a str, other: &'a str) -> Option<&'a str> {
+    let holds = |wide: &str, narrow: &str| {
+        wide == narrow || wide.strip_prefix('*').is_some_and(|suffix| narrow.trim_start_matches('*').ends_with(suffix))
+    };
+    if holds(one, other) { Some(other) } else { holds(other, one).then_some(one) }
 }
 
 impl Listener {
@@ -154,5 +164,36 @@ impl Listener {
         };
         let best = self.hosts.iter().filter(|host| rank(host).is_some()).max_by_key(rank)?;
         best.routes.iter().find(|route| route.matches(method, host, target, headers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{narrower, served_host};
+
+    #[test]
+    fn hosts_of_gateway_and_virtual_service_are_intersected() {
+        for (one, other, both) in [
+            ("*", "*", Some("*")),
+            ("*", "a.test", Some("a.test")),
+            ("a.test", "*", Some("a.test")),
+            ("*.test", "a.test", Some("a.test")),
+            ("*.test", "*.a.test", Some("*.a.test")),
+            ("a.test", "b.test", None),
+            ("*.a.test", "*.b.test", None),
+        ] {
+            assert_eq!(narrower(one, other), both, "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_in_front_says_whose_services_may_bind() {
+        for (pattern, served) in [("./*", false), ("team/*", true), ("*/*", true), ("other/*", false), ("*", true)] {
+            assert_eq!(
+                served_host(pattern, "kubeflow/kubeflow-gateway", "team", "a.test").is_some(),
+                served,
+                "{pattern}"
+            );
+        }
     }
 }

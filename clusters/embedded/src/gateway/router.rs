@@ -24,6 +24,9 @@ pub(crate) async fn route(
 ) -> Response<Body> {
     let host = host(request.headers());
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    if listener.redirects_to_tls {
+        return to_tls(request.headers(), &host, &target);
+    }
     // Without a path only a route for CONNECT could match, and Istio makes none.
     let found = (request.method() != Method::CONNECT)
         .then(|| listener.route(request.method(), &host, &target, request.headers()))
@@ -44,6 +47,15 @@ pub(crate) async fn route(
         }
     };
     route.response_headers.apply(reply.headers_mut());
+    reply
+}
+
+/// What Envoy answers where a virtual host requires TLS: the same address with `https`.
+fn to_tls(request: &HeaderMap, host: &str, target: &str) -> Response<Body> {
+    let mut reply = replies::local(request, StatusCode::MOVED_PERMANENTLY, "");
+    if let Ok(location) = HeaderValue::from_str(&format!("https://{host}{target}")) {
+        reply.headers_mut().insert(LOCATION, location);
+    }
     reply
 }
 

@@ -134,6 +134,30 @@ async fn without_its_pod_its_service_or_a_gateway_nobody_answers() {
 }
 
 #[tokio::test]
+async fn a_gateway_may_serve_one_host_only_or_insist_on_tls() {
+    for (server, host, status) in [
+        (json!({"hosts": ["kubeflow.test"], "port": {"number": 80, "protocol": "HTTP"}}), "kubeflow.test", 200),
+        (json!({"hosts": ["kubeflow.test"], "port": {"number": 80, "protocol": "HTTP"}}), "localhost:8080", 404),
+        (json!({"hosts": ["*"], "port": {"number": 80, "protocol": "HTTP"}, "tls": {"httpsRedirect": true}}), "x", 301),
+    ] {
+        let world = platform();
+        let key = Key::new("networking.istio.io", "gateways", "kubeflow", "kubeflow-gateway");
+        let servers = json!([server]);
+        world
+            .store
+            .update(&key, None, |gateway| {
+                gateway["spec"]["servers"] = servers.clone();
+                true
+            })
+            .unwrap();
+        let request = format!("GET /jupyter/x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = wire(&world, &request).await.unwrap();
+        assert_eq!(answer.status, status, "{server}");
+        assert_eq!(answer.header("location"), (status == 301).then_some("https://x/jupyter/x"));
+    }
+}
+
+#[tokio::test]
 async fn while_istiod_is_away_the_configuration_stays() {
     let world = platform();
     assert_eq!(get(&world, "/jupyter/", &[]).await.echo()["route"], "jupyter");
