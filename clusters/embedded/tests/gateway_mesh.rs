@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use embedded::mesh::{self, Caller};
 use embedded::store::Key;
-use embedded::{Options, Platform, Release, Start};
-use serde_json::Value;
+use embedded::{Options, Platform, Release, Start, blueprint};
+use serde_json::{Value, json};
 
 const SECURITY: &str = "security.istio.io";
 const NETWORKING: &str = "networking.istio.io";
@@ -134,4 +135,74 @@ async fn a_session_of_contract_a_reaches_applications_with_the_users_name() {
     let mut stranger = Browser::new(&platform);
     let body = stranger.eventually("/pipeline/x", 200).await;
     assert!(received(&body, "kubeflow-userid").is_empty());
+}
+
+/// A workload that echoes, with a Service of its name at port 80.
+fn workload(namespace: &str, name: &str, port: u16) -> Vec<Value> {
+    let metadata = json!({"namespace": namespace, "name": name});
+    vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata,
+            "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": port}]}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": 1,
+            "selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": {"app": name}},
+            "spec": {"containers": [{"name": name, "image": "embedded/echo", "ports": [{"containerPort": port}]}]}}}}),
+    ]
+}
+
+/// One request from a pod's account to a Service, asked until its status is the expected one.
+async fn sent(platform: &Platform, from: &Caller, url: &str, userid: Option<&str>, status: u16) {
+    let mut last = 0;
+    for _ in 0..200 {
+        let mut request = http::Request::get(url);
+        if let Some(userid) = userid {
+            request = request.header("kubeflow-userid", userid);
+        }
+        let answer = mesh::call(platform.world(), from.clone(), request.body(axum::body::Body::empty()).unwrap()).await;
+        last = answer.status().as_u16();
+        if last == status {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{from:?} to {url} as {userid:?}: expected {status}, last was {last}");
+}
+
+/// The table "between pods" of the mesh that was looked at.
+#[tokio::test]
+async fn pods_reach_each_other_as_in_the_real_mesh() {
+    const USER: &str = "kubeflow-user-example-com";
+    let platform = start(Release::V1_10_2).await;
+    // The tenant's namespace is made, labelled and guarded by what watches Profiles.
+    let store = &platform.world().store;
+    while store.get(&Key::new(SECURITY, "authorizationpolicies", USER, "ns-owner-access-istio")).is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut objects = workload(USER, "notebook", 8888);
+    objects.extend(workload("default", "outside", 8888));
+    blueprint::put(platform.world(), objects).unwrap();
+    let caller = |namespace: &str, account: &str, in_mesh| Caller {
+        namespace: namespace.to_owned(),
+        service_account: account.to_owned(),
+        in_mesh,
+    };
+    let own = caller(USER, "default-editor", true);
+    let bob = caller("bob", "default-editor", true);
+    let outside = caller("default", "default", false);
+    let someone = Some("user@example.com");
+    let pipelines = "http://ml-pipeline.kubeflow.svc.cluster.local:8888/apis/v2beta1/runs";
+    let notebook = format!("http://notebook.{USER}.svc.cluster.local/");
+    for (from, url, userid, status) in [
+        (&own, pipelines, None, 200),
+        (&own, pipelines, someone, 403),
+        (&own, notebook.as_str(), None, 200),
+        (&own, notebook.as_str(), someone, 200),
+        (&bob, notebook.as_str(), someone, 403),
+        (&bob, &format!("{notebook}healthz"), None, 200),
+        (&outside, notebook.as_str(), someone, 403),
+        (&outside, &format!("{notebook}healthz"), None, 200),
+        (&bob, "http://outside.default.svc.cluster.local/", None, 200),
+    ] {
+        sent(&platform, from, url, userid, status).await;
+    }
 }
