@@ -17,6 +17,10 @@ use crate::object::{list, name, text};
 use crate::platform::World;
 use crate::store::now;
 
+/// How long a kubelet waits before it starts a container again that ended badly, at first and at most.
+const BACK_OFF: Duration = Duration::from_secs(10);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(300);
+
 /// A container's new status and, if it will end by itself, after what time.
 pub(super) struct Step {
     pub(super) status: Value,
@@ -89,26 +93,41 @@ fn waiting(mut status: Value, reason: &str, message: &str) -> Step {
     Step { status, ends_in: None }
 }
 
-/// A program that refuses to start: it ends at once and is started again and again.
+/// A program that refuses to start: it ends at once and is started again and again, less and less often. What made it
+/// refuse may be mended meanwhile, so it is tried on every occasion; only a new complaint or the time that a kubelet
+/// would wait counts as a restart.
 fn crashed(world: &World, pod: &Value, container: &Value, mut status: Value, complaint: &str) -> Step {
     let container = text(container, "/name");
     let restarts = status["restartCount"].as_u64().unwrap_or_default();
+    let last = status.pointer("/lastState/terminated").cloned().unwrap_or_default();
+    let back_off = BACK_OFF.saturating_mul(1 << restarts.saturating_sub(1).min(6)).min(LONGEST_BACK_OFF);
+    let pod_name = format!("{}_{}({})", name(pod), crate::object::namespace(pod), crate::object::uid(pod));
+    let seconds = back_off.as_secs();
+    let message = format!("back-off {seconds}s restarting failed container={container} pod={pod_name}");
+    let left = back_off.saturating_sub(since(text(&last, "/finishedAt")));
+    if text(&last, "/message") == complaint && !left.is_zero() {
+        return Step { ends_in: Some(left), ..waiting(status, "CrashLoopBackOff", &message) };
+    }
     status["restartCount"] = json!(restarts + 1);
     status["lastState"] = json!({"terminated": {
         "exitCode": 1, "reason": "Error", "message": complaint, "startedAt": now(), "finishedAt": now(),
     }});
-    let pod_name = format!("{}_{}({})", name(pod), crate::object::namespace(pod), crate::object::uid(pod));
-    let message = format!("Back-off restarting failed container {container} in pod {pod_name}");
-    record(world, "kubelet", pod, Severity::Warning, "BackOff", &message);
-    waiting(status, "CrashLoopBackOff", &format!("back-off 10s restarting failed container={container} pod={pod_name}"))
+    let event = format!("Back-off restarting failed container {container} in pod {pod_name}");
+    record(world, "kubelet", pod, Severity::Warning, "BackOff", &event);
+    Step { ends_in: Some(back_off), ..waiting(status, "CrashLoopBackOff", &message) }
+}
+
+/// How long ago a time was, in whole seconds' precision.
+fn since(written: &str) -> Duration {
+    let at = written.parse::<jiff::Timestamp>().ok();
+    let spent = at.and_then(|at| jiff::Timestamp::now().duration_since(at).try_into().ok());
+    spent.unwrap_or_default()
 }
 
 fn running(world: &World, pod: &Value, container: &Value, mut status: Value) -> Step {
     if let Program::For(duration, code) = program(pod, container) {
         let started = status.pointer("/state/running/startedAt").cloned().unwrap_or_default();
-        let since = started.as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
-        let spent = since.map(|at| jiff::Timestamp::now().duration_since(at)).and_then(|spent| spent.try_into().ok());
-        let left = duration.saturating_sub(spent.unwrap_or_default());
+        let left = duration.saturating_sub(since(started.as_str().unwrap_or_default()));
         if left.is_zero() {
             let reason = if code == 0 { "Completed" } else { "Error" };
             status["state"] = json!({"terminated": {

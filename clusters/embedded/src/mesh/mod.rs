@@ -177,7 +177,7 @@ async fn deliver(
 /// Pods have no addresses that a policy could know: all traffic seems to come from here.
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-fn actor_of(world: &World, container: &Value) -> Option<&'static dyn Actor> {
+pub(crate) fn actor_of(world: &World, container: &Value) -> Option<&'static dyn Actor> {
     let image = object::text(container, "/image");
     #[cfg(test)]
     if let Some(actor) = crate::gateway::tests::playing(image) {
