@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use self::index::Index;
+use crate::api::kinds::counts_generation;
 use crate::object;
 
 /// How many changes the log keeps for watches that start in the past; older ones answer 410 Gone.
@@ -168,7 +169,9 @@ impl Store {
         }
         metadata.entry("uid").or_insert_with(|| json!(uuid::Uuid::new_v4().to_string()));
         metadata.insert("creationTimestamp".into(), json!(now()));
-        metadata.insert("generation".into(), json!(1));
+        if counts_generation(&key.group, &key.plural) {
+            metadata.insert("generation".into(), json!(1));
+        }
         Ok(self.commit(&mut state, key, object, None, ChangeKind::Added))
     }
 
@@ -193,7 +196,7 @@ impl Store {
         if !change(&mut object) || object == *before {
             return Ok(before);
         }
-        if specification_differs(&before, &object) {
+        if counts_generation(&key.group, &key.plural) && specification_differs(&before, &object) {
             let generation = before.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1) + 1;
             metadata_of(&mut object).insert("generation".into(), json!(generation));
         }

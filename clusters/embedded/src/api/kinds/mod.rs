@@ -178,6 +178,13 @@ impl Resource {
     }
 }
 
+/// Whether objects of a resource count the changes of their specification: all custom resources do.
+#[must_use]
+pub fn counts_generation(group: &str, plural: &str) -> bool {
+    let built_in = BUILT_IN.iter().find(|resource| resource.kept_as == group && resource.plural == plural);
+    built_in.is_none_or(|resource| resource.generation)
+}
+
 /// All resources served now, the built-in ones first.
 #[must_use]
 pub fn all(world: &World) -> Vec<Arc<Resource>> {
