@@ -220,11 +220,16 @@ pub static PADDING_DENIED: Fault = fault(
     )],
 );
 
-/// The dashboard goes by one name.
-pub static DASHBOARD_HOST_BOUND: Fault = fault(
-    "dashboard-host-bound",
-    "The dashboard's route serves local host names only",
-    &[Change::Merge(virtual_service("centraldashboard"), r#"{"spec":{"hosts":["localhost","127.0.0.1"]}}"#)],
+/// The platform goes by local names only.
+pub static OTHER_HOSTS_DENIED: Fault = fault(
+    "other-hosts-denied",
+    "A policy on the gateway denies every host name that is not local",
+    &[Change::Create(
+        r#"{"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy",
+            "metadata": {"name": "local-names", "namespace": "istio-system"},
+            "spec": {"action": "DENY", "selector": {"matchLabels": {"app": "istio-ingressgateway"}}, "rules": [
+              {"to": [{"operation": {"notHosts": ["localhost*", "127.0.0.1*"]}}]}]}}"#,
+    )],
 );
 
 /// The mesh lets everybody in.

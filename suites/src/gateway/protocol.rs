@@ -59,7 +59,7 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -b cookies.txt -H 'host: kubeflow.example.com' \"$GATEWAY/\" | grep -o '<title>[^<]*'",
     })
     .after(&["GWY-001"])
-    .breaks_on(&[&faults::DASHBOARD_HOST_BOUND]),
+    .breaks_on(&[&faults::OTHER_HOSTS_DENIED]),
     check(
         "GWY-033",
         "A request with 6 kB of headers reaches every web app",
@@ -109,7 +109,10 @@ async fn any_host(cx: &Ctx) -> Checked {
     let answer = session.request(Method::GET, "/").header("host", "kubeflow.example.com").send().await?;
     match expect(&answer, &Answered::Page(App::Dashboard)) {
         Ok(()) => Ok(()),
-        Err(stop) => Err(blame(stop, diagnose::bound_host(cx).await)),
+        Err(stop) => Err(match diagnose::bound_host(cx).await {
+            bound @ Ok(Some(_)) => blame(stop, bound),
+            _ => blame(stop, diagnose::denying_policy(cx).await),
+        }),
     }
 }
 

@@ -32,7 +32,7 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -b cookies.txt \"$GATEWAY/\" | grep -o '<title>[^<]*'",
     })
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::DASHBOARD_ROUTE_REMOVED, &faults::GATEWAY_UNBOUND]),
+    .breaks_on(&[&faults::DASHBOARD_ROUTE_REMOVED]),
     check(
         "GWY-002",
         "Kubeflow Pipelines answers under /pipeline",

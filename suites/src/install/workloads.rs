@@ -135,10 +135,14 @@ fn what_is_not_rolled_out(workload: &DynamicObject, wanted: &Workload) -> Option
     if replicas < i64::from(wanted.replicas) {
         return Some(format!("wants {replicas} pods, the release {}", wanted.replicas));
     }
-    fields.iter().find_map(|(field, what)| {
+    let short = fields.iter().find_map(|(field, what)| {
         let count = status(field).unwrap_or_default();
         (count < replicas).then(|| format!("has {count} of {replicas} pods that {what}"))
-    })
+    });
+    // While the new pods do not come up, the old ones stay, and are counted as available.
+    let old = status("replicas").unwrap_or_default() - status("updatedReplicas").unwrap_or_default();
+    let stuck = wanted.kind == WorkloadKind::Deployment && old > 0;
+    short.or_else(|| stuck.then(|| format!("still runs its old form, too ({old} pods): the new one does not come up")))
 }
 
 async fn sidecars(cx: &Ctx) -> Checked {
@@ -217,5 +221,8 @@ mod tests {
             "has 0 of 2 pods that are available"
         );
         assert!(how(json!({"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 2})).is_some());
+        // The two that are available are the old ones.
+        let stuck = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 2});
+        assert_eq!(how(stuck).unwrap(), "still runs its old form, too (1 pods): the new one does not come up");
     }
 }

@@ -13,6 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::api::crd::conditions;
+use crate::api::defaults;
 use crate::object;
 use crate::platform::{Release, Start, World};
 use crate::store::Key;
@@ -30,14 +31,16 @@ pub fn load(world: &World, start: Start) -> Result<(), String> {
     put(world, objects(release)?)
 }
 
-/// Puts objects into the store; what is there already stays.
+/// Puts objects into the store, with the defaults that the API would give them; what is there already stays.
 ///
 /// # Errors
 /// An object without kind or apiVersion.
 pub fn put(world: &World, objects: impl IntoIterator<Item = Value>) -> Result<(), String> {
     for mut object in objects {
         let key = key(&object)?;
-        if key.plural == "customresourcedefinitions" {
+        let kind = object::text(&object, "/kind").to_owned();
+        defaults::built_in(&key.group, &kind, &mut object);
+        if kind == "CustomResourceDefinition" {
             conditions::accept(&mut object);
         }
         // A namespace or account that every cluster has may be there already.
