@@ -4,7 +4,7 @@ use clusters::versions::Contract;
 use harness::fault::{Ref, fault, object};
 use harness::{Change, Fault};
 
-use super::{AUTHSERVICE, AUTHSERVICE_CONFIG, DEX, DEX_CONFIG, ENVOY_GATE, PROXY, PROXY_CONFIG, PROXY_SECRET, restart};
+use super::{AUTHSERVICE, AUTHSERVICE_CONFIG, DEX, DEX_CONFIG, PROXY, PROXY_CONFIG, PROXY_SECRET, restart};
 
 const A: &[Contract] = &[Contract::A];
 const B: &[Contract] = &[Contract::B];
@@ -297,12 +297,14 @@ pub static SESSIONS_LONG_B: Fault = fault(
 /// Nobody can sign out.
 pub static SIGN_OUT_UNHEARD_A: Fault = fault(
     "sign-out-unheard-a",
-    "The gateway hands no Authorization header to authservice",
-    &[Change::Patch(
-        ENVOY_GATE,
-        r#"[{"op": "replace", "path": "/spec/configPatches/0/patch/value/typed_config/http_service/authorization_request/allowed_headers/patterns",
-             "value": [{"exact": "cookie"}, {"exact": "x-auth-token"}]}]"#,
-    )],
+    "authservice looks for session ids and tokens in another header than Authorization",
+    &[
+        Change::Merge(
+            AUTHSERVICE_CONFIG,
+            r#"{"data":{"AUTH_HEADER":"x-auth-token","ID_TOKEN_HEADER":"x-auth-token"}}"#,
+        ),
+        restart(AUTHSERVICE),
+    ],
 )
 .only(A);
 

@@ -4,8 +4,9 @@ use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
 use http::Method;
 
-use super::seen::{DASHBOARD, Seen, WEB_APPS, expect_seen};
+use super::seen::{self, DASHBOARD, Seen, WEB_APPS, expect_seen};
 use crate::faults::identity as faults;
+use crate::gateway::diagnose::blame;
 use crate::objects;
 
 /// The checks.
@@ -102,11 +103,14 @@ async fn header_name(cx: &Ctx) -> Checked {
     if header.eq_ignore_ascii_case(wanted) && prefix.is_empty() && knows {
         return Ok(());
     }
-    Err(Stop::failed(
+    let stop = Stop::failed(
         format!("the header {wanted} without a prefix, and a known user"),
         format!("the header {header} with the prefix {prefix:?}, and {} user", if knows { "a known" } else { "no" }),
     )
     .at(answer.at())
     .because("USERID_HEADER and USERID_PREFIX of Deployment kubeflow/centraldashboard, or the gateway's guard")
-    .fix(format!("kubectl -n kubeflow set env deployment/centraldashboard USERID_HEADER={wanted} USERID_PREFIX=")))
+    .fix(format!("kubectl -n kubeflow set env deployment/centraldashboard USERID_HEADER={wanted} USERID_PREFIX="));
+    // A dashboard that looks for the right header was not told: that is the gateway's doing.
+    let told = header.eq_ignore_ascii_case(wanted) && prefix.is_empty();
+    Err(if told { blame(stop, seen::cause(cx).await) } else { stop })
 }

@@ -6,7 +6,7 @@ use harness::{Checked, Ctx, Stop};
 use serde_json::Value;
 
 use crate::gateway::diagnose::{Cause, blame, gate};
-use crate::objects::{self, ENVOY_FILTER, REQUEST_AUTHENTICATION};
+use crate::objects::{self, CONFIG_MAP, ENVOY_FILTER, REQUEST_AUTHENTICATION};
 use crate::recognise::{Answered, who};
 
 /// Where the dashboard says whom it sees.
@@ -15,6 +15,10 @@ pub const DASHBOARD: &str = "/api/workgroup/env-info";
 pub const WEB_APPS: &[&str] = &["/jupyter/info", "/volumes/info", "/tensorboards/info"];
 /// Whom the dashboard sees if nobody tells it.
 const ANONYMOUS: &str = "anonymous@kubeflow.org";
+
+/// What oidc-authservice takes an identity from, and where it looks for it, unless it is told otherwise.
+const AUTHSERVICE_SETTINGS: [(&str, &str); 3] =
+    [("USERID_CLAIM", "email"), ("AUTH_HEADER", "Authorization"), ("ID_TOKEN_HEADER", "Authorization")];
 
 /// Whom an application saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +86,7 @@ pub async fn differs(cx: &Ctx, answer: &Answer, what: &str, wanted: &Seen, actua
 }
 
 /// What keeps the gateway from telling the applications who asks.
-async fn cause(cx: &Ctx) -> Checked<Option<Cause>> {
+pub async fn cause(cx: &Ctx) -> Checked<Option<Cause>> {
     if let Some(cause) = gate(cx).await? {
         return Ok(Some(cause));
     }
@@ -95,10 +99,22 @@ async fn cause(cx: &Ctx) -> Checked<Option<Cause>> {
                     "/spec/configPatches/0/patch/value/typed_config/http_service/authorization_response";
                 filter.data.pointer(authorization).is_some_and(|rules| rules.to_string().contains(header))
             });
-            Ok((!copied).then(|| {
-                Cause::new(
+            if !copied {
+                return Ok(Some(Cause::new(
                     format!("EnvoyFilter istio-system/authn-filter does not take {header} over from authservice"),
                     format!("add {header} to allowed_upstream_headers"),
+                )));
+            }
+            let config = objects::get(cx, CONFIG_MAP, "istio-system", "oidc-authservice-parameters").await?;
+            let data = config.map(|config| config.data["data"].clone()).unwrap_or_default();
+            let other = AUTHSERVICE_SETTINGS.iter().find_map(|(name, shipped)| {
+                let value = data[*name].as_str().filter(|value| !value.eq_ignore_ascii_case(shipped))?;
+                Some((name, value.to_owned(), shipped))
+            });
+            Ok(other.map(|(name, value, shipped)| {
+                Cause::new(
+                    format!("ConfigMap istio-system/oidc-authservice-parameters sets {name} to {value}"),
+                    format!("set it to {shipped}"),
                 )
             }))
         }

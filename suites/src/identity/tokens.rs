@@ -32,7 +32,7 @@ pub static CHECKS: &[Check] = &[
                user whom the token names.",
         why: "The SDKs of Pipelines and Katib come in this way. It also is the control of the checks that follow.",
         fix: "v1.9 and later: issuer of RequestAuthentication istio-system/dex-jwt must be Dex's, and no audiences may \
-              exclude its client. v1.8: EnvoyFilter authn-filter must hand Authorization to authservice.",
+              exclude its client. v1.8: ID_TOKEN_HEADER of oidc-authservice must be unset or Authorization.",
         reproduce: "curl -s -H \"authorization: Bearer $TOKEN\" \"$GATEWAY/api/workgroup/env-info\" (a token: see \
                     AUT-062)",
     })

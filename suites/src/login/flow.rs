@@ -238,7 +238,8 @@ async fn asks_dex(cx: &Ctx) -> Checked {
     for (name, value) in wanted {
         let found = parameter(&to, name).unwrap_or_default();
         if found != value {
-            let stop = Stop::failed(format!("{name}={value} in the redirect to Dex"), format!("{name}={found}"));
+            let stop = Stop::failed(format!("{name}={value} in the redirect to Dex"), format!("{name}={found}"))
+                .because(format!("{} asks Dex with another {name}", guard_settings(cx)));
             return Err(blame(stop.at(hop.answer.at()), diagnose::login(cx).await));
         }
     }
@@ -353,13 +354,23 @@ async fn state_cookie_is_kept(cx: &Ctx) -> Checked {
         .fix("restore the cookie settings of kubeflow/manifests, and restart oauth2-proxy"))
 }
 
+/// Where the guard is told how to ask Dex.
+fn guard_settings(cx: &Ctx) -> &'static str {
+    match cx.contract() {
+        Contract::A => {
+            "oidc-authservice (ConfigMap istio-system/oidc-authservice-parameters: OIDC_AUTH_URL, OIDC_SCOPES)"
+        }
+        Contract::B => "oauth2-proxy (its oauth2_proxy.cfg: login_url, scope, code_challenge_method)",
+    }
+}
+
 async fn stays_here(cx: &Ctx) -> Checked {
     let first = cx.fixture::<FirstLogin>().await?;
     let End::Away(target) = &first.trail.end else { return Ok(()) };
     let at = first.trail.last().map(Answer::at).unwrap_or_default();
     Err(Stop::failed(format!("the login stays on {}", first.session.base()), format!("it leads to {target}"))
         .at(at)
-        .because("login_url in oauth2_proxy.cfg (v1.8: OIDC_AUTH_URL of oidc-authservice) is no path of the platform")
+        .because(format!("{} sends browsers to an address that is no path of the platform", guard_settings(cx)))
         .fix("set it to /dex/auth, and restart the guard; or judge the platform by its public address: --gateway-url"))
 }
 

@@ -29,7 +29,7 @@ pub static CHECKS: &[Check] = &[
                a copy of the cookie still works is reported.",
         why: "On a shared computer the next person must not find the platform open.",
         fix: "v1.9 and later: restore VirtualService oauth2-proxy/oauth2-proxy and remove policies that deny \
-              /oauth2/sign_out. v1.8: EnvoyFilter istio-system/authn-filter must hand Authorization to authservice.",
+              /oauth2/sign_out. v1.8: AUTH_HEADER of oidc-authservice must be unset or Authorization.",
         reproduce: "curl -s -i -b cookies.txt -c cookies.txt \"$GATEWAY/oauth2/sign_out\"; curl -s -i -b cookies.txt \
                     \"$GATEWAY/\" | head -1",
     })
@@ -47,7 +47,7 @@ pub static CHECKS: &[Check] = &[
         what: "A session of its own is copied, then signed out: the copy is refused. Only v1.8 promises this; AUT-050 \
                reports what v1.9 and later leave open.",
         why: "A sign-out is what a person can do once they suspect that their session was stolen.",
-        fix: "EnvoyFilter istio-system/authn-filter must hand Authorization to authservice.",
+        fix: "AUTH_HEADER of oidc-authservice must be unset or Authorization: the session's id is sent there.",
         reproduce: "curl -s -i -X POST -H \"authorization: Bearer $SESSION\" \"$GATEWAY/authservice/logout\"; curl -s \
                     -i -b \"authservice_session=$SESSION\" \"$GATEWAY/\" | head -1",
     })
@@ -82,7 +82,9 @@ async fn unheard(cx: &Ctx, answer: &Answer) -> Stop {
     };
     let stop = stop
         .because(match cx.contract() {
-            Contract::A => "authservice does not get the Authorization header (EnvoyFilter istio-system/authn-filter)",
+            Contract::A => {
+                "authservice does not look for the session's id in Authorization (AUTH_HEADER of oidc-authservice)"
+            }
             Contract::B => "the sign-out does not come to oauth2-proxy",
         })
         .fix("restore the guard's objects of kubeflow/manifests");

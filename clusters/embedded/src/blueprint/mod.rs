@@ -43,6 +43,9 @@ pub fn put(world: &World, objects: impl IntoIterator<Item = Value>) -> Result<()
         if kind == "CustomResourceDefinition" {
             conditions::accept(&mut object);
         }
+        // As if it had come through the API: a later change of it must not look like one of what was left out.
+        let kind = object::text(&object, "/kind").to_owned();
+        defaults::built_in(&key.group, &kind, &mut object);
         // A namespace or account that every cluster has may be there already.
         if world.store.get(&key).is_none() {
             world.store.create(&key, object).map_err(|error| error.to_string())?;
