@@ -1,7 +1,7 @@
 //! What every cluster holds from its first moment on: namespaces, a node, a StorageClass, the API's Service.
 //!
 //! Names and shapes are those of a one-node cluster made by kind (kubeadm, local-path-provisioner). The default RBAC
-//! objects are in [`super::bootstrap_policy`].
+//! objects are in `bootstrap_policy`.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! What moves objects along without being asked: workloads make pods, pods get ready, Services get endpoints, owners
 //! take their dependants with them.
 //!
-//! Each controller is a row of [`CONTROLLERS`]: which objects a change makes it look at, and what it does with one. The
+//! Each controller is a row of `CONTROLLERS`: which objects a change makes it look at, and what it does with one. The
 //! [`reconciler`] drives all of them from the store's log, one object at a time; nothing polls.
 
 pub mod bootstrap;
