@@ -207,6 +207,14 @@ pub fn config_value<'a>(config: &'a DynamicObject, key: &str) -> Option<&'a str>
     config.data.get("data")?.get(key)?.as_str()
 }
 
+/// A variable of a workload's first container, as the program sees it: of two of a name the last one counts. None where
+/// it is absent or comes from elsewhere.
+#[must_use]
+pub fn variable<'a>(workload: &'a DynamicObject, name: &str) -> Option<&'a str> {
+    let all = items(&workload.data, "/spec/template/spec/containers/0/env");
+    all.iter().rev().find(|variable| variable["name"] == name)?.get("value")?.as_str()
+}
+
 /// Whether `labels` hold all of a selector.
 #[must_use]
 pub fn selects(selector: &Value, labels: &Value) -> bool {

@@ -239,6 +239,7 @@ fn words(answer: &Answer) -> Option<Answered> {
         StatusCode::UNAUTHORIZED if body.starts_with("Jwt") || body.starts_with("Jwks") => {
             Some(Answered::TokenRefusal(first()))
         }
+        StatusCode::FORBIDDEN if body.starts_with("Audiences in Jwt") => Some(Answered::TokenRefusal(first())),
         StatusCode::BAD_REQUEST if body.starts_with("CSRF check failed") => Some(Answered::StateRefusal),
         StatusCode::NOT_FOUND if body.is_empty() => Some(Answered::NoRoute),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Some(Answered::Unavailable(first())),

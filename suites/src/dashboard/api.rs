@@ -4,9 +4,8 @@ use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Severity, Stop, check};
 use serde_json::Value;
 
-use crate::applications::App;
 use crate::faults::{dashboard as faults, gate, gateway};
-use crate::gateway::diagnose::{blame, gate as gate_cause, route};
+use crate::gateway::diagnose::{blame, gate as gate_cause, taken_by};
 use crate::objects;
 use crate::recognise::{Answered, expect, expect_refusal, who};
 
@@ -89,7 +88,7 @@ pub async fn json(cx: &Ctx, path: &str) -> Checked<Checked<(String, Value)>> {
         Some(found) if answer.status.is_success() => Ok(Ok((answer.at(), found))),
         _ => {
             let stop = Stop::failed("JSON of the dashboard", format!("{} ({})", who(&answer), answer.summary()));
-            Ok(Err(blame(stop.at(answer.at()), route(cx, App::Dashboard.entry()).await)))
+            Ok(Err(blame(stop.at(answer.at()), taken_by(cx, path).await)))
         }
     }
 }
@@ -99,7 +98,7 @@ async fn unknown_path(cx: &Ctx) -> Checked {
     for path in ["/api/no-such-route", "/api/workgroup/no-such-route", "/api"] {
         let answer = session.get(path).await?;
         if let Err(stop) = expect(&answer, &Answered::DashboardNoRoute) {
-            return Err(blame(stop, route(cx, App::Dashboard.entry()).await));
+            return Err(blame(stop, taken_by(cx, path).await));
         }
     }
     Ok(())
@@ -116,7 +115,7 @@ async fn metrics(cx: &Ctx) -> Checked {
         }
         let stop =
             Stop::failed("data, or 405 with an error in JSON", format!("{} ({})", who(&answer), answer.summary()));
-        return Err(blame(stop.at(answer.at()), route(cx, App::Dashboard.entry()).await));
+        return Err(blame(stop.at(answer.at()), taken_by(cx, path).await));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::applications::App;
 use crate::faults::{dashboard as faults, gateway};
-use crate::gateway::diagnose::{blame, route};
+use crate::gateway::diagnose::{blame, route, taken_by};
 use crate::recognise::{Answered, expect, who};
 
 /// The checks.
@@ -81,13 +81,13 @@ async fn assets_load(cx: &Ctx) -> Checked {
         let answer = session.get(address.as_str()).await?;
         let given = answer.header("content-type").to_ascii_lowercase();
         if !answer.status.is_success() || !given.contains(kind) || answer.is_html() || answer.body.is_empty() {
-            return Err(Stop::failed(
+            let stop = Stop::failed(
                 format!("{} is {kind}", address.path()),
                 format!("answered: {} ({})", who(&answer), answer.summary()),
             )
             .at(answer.at())
-            .because("another route takes the path, or the dashboard's image lacks the file")
-            .fix("kubectl get virtualservices -A -o yaml | grep prefix"));
+            .because("the dashboard's image lacks the file, or a proxy before the gateway changes it");
+            return Err(blame(stop, taken_by(cx, address.path()).await));
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::api;
 use crate::faults::{dashboard as faults, gateway};
-use crate::gateway::diagnose::{Cause, blame, has_endpoint};
+use crate::gateway::diagnose::{Cause, blame, pods_behind};
 use crate::objects::{self, AUTHORIZATION_POLICY, PROFILE};
 
 /// The checks.
@@ -66,11 +66,8 @@ pub static CHECKS: &[Check] = &[
 
 /// What keeps the dashboard from KFAM.
 async fn kfam(cx: &Ctx) -> Checked<Option<Cause>> {
-    if !has_endpoint(cx, "kubeflow", "profiles-kfam").await? {
-        return Ok(Some(Cause::new(
-            "Service kubeflow/profiles-kfam has no ready endpoint",
-            "kubectl -n kubeflow describe deployment profiles-deployment",
-        )));
+    if let Some(cause) = pods_behind(cx, ("kubeflow", "profiles-kfam"), ("kubeflow", "profiles-deployment")).await? {
+        return Ok(Some(cause));
     }
     let policy = objects::get(cx, AUTHORIZATION_POLICY, "kubeflow", "profiles-kfam").await?;
     let lets_in = policy.is_some_and(|policy| policy.data.to_string().contains("/sa/centraldashboard"));

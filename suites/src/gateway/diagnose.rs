@@ -138,23 +138,28 @@ async fn service_of(cx: &Ctx, entry: &Entry, wanted: &Route) -> Checked<Option<C
             format!("apply Service {place} of kubeflow/manifests again"),
         )));
     }
-    if has_endpoint(cx, namespace, name).await? {
+    pods_behind(cx, (namespace, name), (entry.namespace, entry.deployment)).await
+}
+
+/// Why no ready pod of a Deployment stands behind a Service; both by namespace and name.
+pub async fn pods_behind(cx: &Ctx, service: (&str, &str), deployment: (&str, &str)) -> Checked<Option<Cause>> {
+    if has_endpoint(cx, service.0, service.1).await? {
         return Ok(None);
     }
-    let place_of_pods = format!("{}/{}", entry.namespace, entry.deployment);
-    let deployment = objects::get(cx, DEPLOYMENT, entry.namespace, entry.deployment).await?;
-    Ok(Some(match deployment {
+    let (namespace, name) = deployment;
+    let place = format!("{namespace}/{name}");
+    Ok(Some(match objects::get(cx, DEPLOYMENT, namespace, name).await? {
         None => Cause::new(
-            format!("Deployment {place_of_pods} is absent"),
-            format!("apply Deployment {place_of_pods} of kubeflow/manifests again"),
+            format!("Deployment {place} is absent"),
+            format!("apply Deployment {place} of kubeflow/manifests again"),
         ),
-        Some(deployment) if objects::number(&deployment.data, "/spec/replicas") == Some(0) => Cause::new(
-            format!("Deployment {place_of_pods} is scaled to zero"),
-            format!("kubectl -n {} scale deployment {} --replicas=1", entry.namespace, entry.deployment),
+        Some(found) if objects::number(&found.data, "/spec/replicas") == Some(0) => Cause::new(
+            format!("Deployment {place} is scaled to zero"),
+            format!("kubectl -n {namespace} scale deployment {name} --replicas=1"),
         ),
         Some(_) => Cause::new(
-            format!("Service {place} has no ready endpoint: its selector finds no ready pod"),
-            format!("kubectl -n {} describe deployment {}", entry.namespace, entry.deployment),
+            format!("Service {}/{} has no ready endpoint: its selector finds no ready pod", service.0, service.1),
+            format!("kubectl -n {namespace} describe deployment {name}"),
         ),
     }))
 }

@@ -5,8 +5,9 @@ use harness::http::{Answer, RequestBuilder};
 use harness::{Checked, Ctx, Stop};
 use serde_json::Value;
 
+use crate::applications::owner;
 use crate::gateway::diagnose::{Cause, blame, gate};
-use crate::objects::{self, CONFIG_MAP, ENVOY_FILTER, REQUEST_AUTHENTICATION};
+use crate::objects::{self, CONFIG_MAP, DEPLOYMENT, ENVOY_FILTER, REQUEST_AUTHENTICATION};
 use crate::recognise::{Answered, who};
 
 /// Where the dashboard says whom it sees.
@@ -82,7 +83,25 @@ pub async fn differs(cx: &Ctx, answer: &Answer, what: &str, wanted: &Seen, actua
             .fix("see which of the gateway's and the login's checks failed: this one builds on them");
     }
     let stop = Stop::failed(format!("{wanted} ({what})"), actual.to_string()).at(answer.at());
-    blame(stop, cause(cx).await)
+    blame(stop, told(cx, answer.url.path()).await)
+}
+
+/// What keeps the application behind a path from knowing who asks: the gateway, or its own settings.
+async fn told(cx: &Ctx, path: &str) -> Checked<Option<Cause>> {
+    if let Some(cause) = cause(cx).await? {
+        return Ok(Some(cause));
+    }
+    let Some(entry) = owner(cx.version(), path) else { return Ok(None) };
+    let wanted = cx.version().auth().identity.header;
+    let deployment = objects::get(cx, DEPLOYMENT, entry.namespace, entry.deployment).await?;
+    let header = deployment.as_ref().and_then(|deployment| objects::variable(deployment, "USERID_HEADER"));
+    Ok(header.filter(|header| !header.eq_ignore_ascii_case(wanted)).map(|header| {
+        let place = format!("{}/{}", entry.namespace, entry.deployment);
+        Cause::new(
+            format!("Deployment {place} reads the user from the header {header}, which the gateway does not set"),
+            format!("kubectl -n {} set env deployment/{} USERID_HEADER={wanted}", entry.namespace, entry.deployment),
+        )
+    }))
 }
 
 /// What keeps the gateway from telling the applications who asks.

@@ -11,7 +11,7 @@ use super::id_token::IdToken;
 use super::seal::{self, Seal};
 use super::steps::{FirstLogin, session_cookies};
 use super::{diagnose, settings};
-use crate::faults::{gate, login as faults};
+use crate::faults::login as faults;
 use crate::gateway::diagnose::{Cause, blame, gate as gate_cause};
 use crate::recognise::{expect_refusal, who};
 
@@ -55,7 +55,7 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(SECURITY)
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::SESSION_UNCHECKED, &gate::REMOVED_A, &gate::REMOVED_B]),
+    .breaks_on(&[&faults::SESSION_UNCHECKED]),
     check(
         "AUT-042",
         "A session cookie that was cut short opens nothing",

@@ -15,6 +15,7 @@ use super::authentication::{JwtRule, Refusal, authenticate};
 use super::authorization::{Action, Attributes, Policy, Rule};
 use super::config::Config;
 use super::external::External;
+use super::jwt::JwtError;
 use super::{Caller, replies};
 use crate::platform::World;
 
@@ -153,7 +154,12 @@ fn refused(refusal: &Refusal, headers: &HeaderMap, target: &str) -> Response<Bod
     match refusal {
         Refusal::Token(error) => {
             let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-            let mut reply = replies::local(headers, StatusCode::UNAUTHORIZED, &error.to_string());
+            // Envoy, source/extensions/filters/http/jwt_authn/filter.cc: the audience alone is answered by 403.
+            let status = match error {
+                JwtError::Audience => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNAUTHORIZED,
+            };
+            let mut reply = replies::local(headers, status, &error.to_string());
             let realm = format!("http://{host}{target}");
             // Envoy cuts the path of the realm at 256 bytes.
             let limit = "http://".len() + host.len() + 256;
