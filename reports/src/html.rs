@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::causes::{RootCause, root_causes};
 use crate::counts::{Counts, by_suite};
+use crate::files;
 use crate::model::{Check, EventKind, Finding, Results, TargetMode};
 use crate::phrases;
 use crate::verdict::judge;
@@ -22,6 +23,7 @@ pub fn render(results: &Results) -> String {
         suites: by_suite(results).into_iter().map(|(name, checks)| SuiteView::of(name, checks)).collect(),
         findings: findings(results),
         bars: bars(results),
+        digest: files::digest(results),
     };
     // The template only fails if writing to a String does.
     page.render().unwrap_or_default()
@@ -40,6 +42,7 @@ struct Page<'a> {
     suites: Vec<SuiteView<'a>>,
     findings: Vec<(&'a Finding, &'a Check)>,
     bars: Vec<Bar<'a>>,
+    digest: String,
 }
 
 impl Page<'_> {

@@ -47,6 +47,16 @@ fn a_healthy_run() {
 }
 
 #[test]
+fn the_page_names_the_record_that_lies_beside_it() {
+    use sha2::{Digest as _, Sha256};
+    let folder = tempfile::tempdir().unwrap();
+    let page = reports::files::write_all(&support::failed(), folder.path()).unwrap();
+    let record = fs::read(folder.path().join("results.json")).unwrap();
+    let digest = format!("{:x}", Sha256::digest(&record));
+    assert!(fs::read_to_string(page).unwrap().contains(&digest));
+}
+
+#[test]
 fn the_published_schema_is_in_step() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/results.schema.json");
     same(&path, &reports::schema::text());
