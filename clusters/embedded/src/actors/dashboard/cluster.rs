@@ -1,5 +1,7 @@
 //! What the dashboard reads from the Kubernetes API with its own account.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -18,7 +20,7 @@ pub fn namespaces(visit: &Visit) -> Response<Body> {
     } else {
         Vec::new()
     };
-    express::json(StatusCode::OK, &json!(found.iter().map(|object| Value::clone(object)).collect::<Vec<_>>()))
+    items(&found)
 }
 
 /// `/api/activities/:namespace`: its events.
@@ -28,7 +30,19 @@ pub fn activities(visit: &Visit, namespace: &str) -> Response<Body> {
     } else {
         Vec::new()
     };
-    express::json(StatusCode::OK, &json!(found.iter().map(|object| Value::clone(object)).collect::<Vec<_>>()))
+    items(&found)
+}
+
+/// The items of a list, without apiVersion and kind, as the Kubernetes API lists them.
+fn items(found: &[Arc<Value>]) -> Response<Body> {
+    let bare = |object: &Arc<Value>| {
+        let mut object = Value::clone(object);
+        if let Some(members) = object.as_object_mut() {
+            members.retain(|name, _| name != "apiVersion" && name != "kind");
+        }
+        object
+    };
+    express::json(StatusCode::OK, &json!(found.iter().map(bare).collect::<Vec<_>>()))
 }
 
 /// `/api/dashboard-links`.

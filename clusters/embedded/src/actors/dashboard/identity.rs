@@ -57,10 +57,10 @@ impl User {
 /// `/debug`: the identity as the dashboard sees it.
 pub fn debug(visit: &Visit, user: &User) -> Response<Body> {
     let variables = environment::variables(&visit.world.store, &visit.pod, &visit.container);
-    let domain = user.email.split_once('@').map_or("", |(_, domain)| domain);
-    let mut who: Value = json!({
-        "email": user.email, "username": user.local_part(), "domain": domain, "hasAuth": user.is_known(),
-    });
+    let mut who: Value = json!({"email": user.email, "username": user.local_part(), "hasAuth": user.is_known()});
+    if let Some((_, domain)) = user.email.split_once('@') {
+        who["domain"] = json!(domain);
+    }
     if let Some(value) = &user.seen {
         who["auth"] = json!({user.header.as_str(): value});
     }

@@ -1,11 +1,13 @@
 //! The recorded exchanges: JSON lines, in the two shapes of the two laboratories.
 
-use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+
+use crate::fidelity::Found;
+use crate::recordings;
 
 /// One recorded exchange.
 pub struct Recorded {
@@ -29,56 +31,47 @@ pub struct Backend {
     pub headers: Vec<(String, String)>,
 }
 
-/// Reads a recording; what cannot be sent again is left out and counted: HTTP/2, bytes that are no text, and values that
-/// were shortened or blotted out.
-pub fn read(path: &Path) -> (Vec<Recorded>, usize) {
-    let text = unpacked(path);
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let mut left_out = 0;
-    let mut found = Vec::new();
-    for line in lines.filter(|line| line.get("response").is_some()) {
-        match recorded(&line) {
-            Some(one) => found.push(one),
-            None => left_out += 1,
+/// Reads a recording; what cannot be sent again is left out.
+pub fn read(path: &Path, found: &mut Found) -> Vec<Recorded> {
+    let mut all = Vec::new();
+    for line in recordings::lines(path).iter().filter(|line| line.get("response").is_some()) {
+        match recorded(line) {
+            Ok(one) => all.push(one),
+            Err(reason) => found.leave_out(reason),
         }
     }
-    (found, left_out)
+    all
 }
 
-/// The text of an xz file.
-pub fn unpacked(path: &Path) -> String {
-    let mut text = String::new();
-    let file = std::fs::File::open(path).unwrap();
-    lzma_rust2::XzReader::new(file, true).read_to_string(&mut text).unwrap();
-    text
-}
+const UNUSABLE: &str = "the recording is not whole";
 
-fn recorded(line: &Value) -> Option<Recorded> {
+/// What can be sent again; else why not.
+fn recorded(line: &Value) -> Result<Recorded, &'static str> {
     let text = |pointer: &str| line.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let raw = [text("/request/raw_b64"), text("/request/raw_base64")].concat();
     let request = if raw.is_empty() {
         if text("/request/version") == "HTTP/2" {
-            return None;
+            return Err("HTTP/2");
         }
         let mut request =
             format!("{} {} {}\r\n", text("/request/method"), text("/request/target"), text("/request/version"));
-        for (name, value) in as_written(line.pointer("/request/headers")?) {
+        for (name, value) in as_written(line.pointer("/request/headers").ok_or(UNUSABLE)?) {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request + "\r\n" + &text("/request/body")
     } else {
-        String::from_utf8(STANDARD.decode(raw).ok()?).ok()?
+        String::from_utf8(STANDARD.decode(raw).map_err(|_| UNUSABLE)?).map_err(|_| "the request is not text")?
     };
     if request.contains(" characters)\r\n") {
-        return None;
+        return Err("the recording shortened the request");
     }
-    Some(Recorded {
+    Ok(Recorded {
         name: format!("{}/{}", text("/group"), text("/case")),
         listener: text("/listener"),
         request,
         method: text("/request/method"),
-        status: line.pointer("/response/status")?.as_u64()?,
-        headers: pairs(line.pointer("/response/headers")?),
+        status: line.pointer("/response/status").and_then(Value::as_u64).ok_or("no answer was recorded")?,
+        headers: pairs(line.pointer("/response/headers").ok_or(UNUSABLE)?),
         body: text("/response/body"),
         backend: backend(line),
         shortened: line.get("backend_identity").is_some(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::recording::{Backend, pairs};
+use super::recording::{Backend, pairs};
 
 /// An answer.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! What of an exchange is compared, and with what it is replaced where it is random by nature.
 
-use crate::recording::Backend;
+use super::recording::Backend;
 
 /// Longer values that the application received were cut in the older recordings.
 const LONG: usize = 60;

@@ -1,13 +1,12 @@
 //! Recorded exchanges of real Envoy, Dex, oauth2-proxy and oidc-authservice, sent again to the embedded gateway with an
-//! echo behind it. Run with `CONFORMANCE_RECORDINGS` set to the folder of the recordings.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that reports")]
+//! echo behind it.
 
 mod exchange;
 mod recording;
 mod substitution;
 mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,13 +14,11 @@ use embedded::recorded::{Listener, TrustedKeys, changed, objects};
 use embedded::{Options, Platform, Release, blueprint};
 use serde_json::{Value, json};
 
+use crate::fidelity::{self, Found};
+use crate::recordings;
 use recording::Recorded;
 use substitution::Substitution;
 use view::view;
-
-/// Differences that are known, each with its reason: `[recording]`, then `"group/case" = "reason"`. A `*` at the end of a
-/// case stands for any rest.
-const KNOWN: &str = include_str!("known_differences.toml");
 
 /// Listeners that are played here. The prober plays more: those whose recordings hold tokens of keys that are gone, or
 /// wait for an expiry.
@@ -55,17 +52,10 @@ async fn v1_10_2_answers_as_recorded() {
 }
 
 async fn replay(name: &str, release: Release, listeners: &[(&str, Listener)]) {
-    let Some(folder) = std::env::var_os("CONFORMANCE_RECORDINGS") else {
-        eprintln!("SKIPPED {name}: CONFORMANCE_RECORDINGS does not name the folder of the recordings");
-        return;
-    };
-    let path = PathBuf::from(folder).join(format!("{name}.jsonl.xz"));
-    if !path.exists() {
-        eprintln!("SKIPPED {name}: there is no {}", path.display());
-        return;
-    }
+    let Some(path) = recordings::file(name) else { return };
     let manifests = upstreams_manifests(name);
-    let (recorded, mut left_out) = recording::read(&path);
+    let mut found = Found::default();
+    let recorded = recording::read(&path, &mut found);
     let mut platforms = HashMap::new();
     for (listener, kind) in listeners {
         let objects = match &manifests {
@@ -91,16 +81,17 @@ async fn replay(name: &str, release: Release, listeners: &[(&str, Listener)]) {
     ] {
         substitution.put(&format!("<k8s-sa-token:{name}>"), &account_token(&platforms["main"], audience));
     }
-    let (mut same, mut different) = (0, BTreeMap::new());
     for one in &recorded {
-        let Some(platform) = platforms.get(&one.listener) else {
-            left_out += 1;
-            continue;
-        };
-        let differences = compare(one, platform, &mut substitution).await;
-        if differences.is_empty() { same += 1 } else { drop(different.insert(one.name.clone(), differences)) }
+        match platforms.get(&one.listener) {
+            Some(platform) => {
+                let differences = compare(one, platform, &mut substitution).await;
+                found.note(&one.name, differences);
+            }
+            None => found.leave_out("the listener is not played here"),
+        }
     }
-    report(name, same, &different, left_out);
+    fidelity::judge("gateway", &name.replace("gateway-", "v"), &found);
+    assert!(found.alike * 100 >= (found.alike + found.different.len()) * 98, "fewer than 98 % alike");
 }
 
 async fn start(listener: Listener, mut all: Vec<Value>) -> Platform {
@@ -133,7 +124,7 @@ async fn start(listener: Listener, mut all: Vec<Value>) -> Platform {
 fn upstreams_manifests(name: &str) -> Option<Vec<Value>> {
     let folder = std::env::var_os("CONFORMANCE_TEST_MANIFESTS")?;
     let file = PathBuf::from(folder).join(format!("{}.yaml.xz", name.replace("gateway-", "example-v")));
-    let text = recording::unpacked(&file);
+    let text = recordings::unpacked(&file);
     let documents = text.split("\n---\n").map(|document| serde_saphyr::from_str::<Value>(document).unwrap());
     let objects: Vec<_> = documents.filter(|document| document["kind"].is_string()).collect();
     eprintln!("{name}: with {} of upstream's objects", objects.len());
@@ -189,26 +180,4 @@ fn with_length(request: String) -> String {
         })
         .collect();
     format!("{}\r\n\r\n{body}", lines.join("\r\n"))
-}
-
-fn report(name: &str, same: usize, different: &BTreeMap<String, Vec<String>>, left_out: usize) {
-    let known: toml::Table = toml::from_str(KNOWN).unwrap();
-    let known = known.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
-    let is_known = |case: &str| {
-        known.keys().any(|key| key == case || key.strip_suffix('*').is_some_and(|start| case.starts_with(start)))
-    };
-    for (case, lines) in different.iter().filter(|(case, _)| !is_known(case)) {
-        eprintln!("{name} {case}");
-        for line in lines {
-            eprintln!("    {}", line.chars().take(300).collect::<String>());
-        }
-    }
-    let unknown = different.keys().filter(|case| !is_known(case)).count();
-    let compared = same + different.len();
-    eprintln!(
-        "{name}: {same} of {compared} alike, {} known differences, {unknown} unknown, {left_out} not sent",
-        different.len() - unknown
-    );
-    assert_eq!(unknown, 0, "unknown differences; see above");
-    assert!(same * 100 >= compared * 98, "fewer than 98 % alike");
 }

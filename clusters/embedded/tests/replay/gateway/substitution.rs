@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::exchange::Answer;
-use crate::recording::Recorded;
+use super::exchange::Answer;
+use super::recording::Recorded;
 
 /// Pairs of texts: recorded, now.
 #[derive(Default)]
