@@ -111,7 +111,7 @@ impl Embedded {
 
 /// Waits until every workload is ready.
 async fn settle(client: &kube::Client) {
-    while !matches!(readiness::unready(client).await, Ok(0)) {
+    while !matches!(readiness::unready(client).await, Ok(unready) if unready.is_empty()) {
         tokio::time::sleep(GLANCE).await;
     }
 }

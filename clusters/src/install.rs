@@ -22,11 +22,13 @@ mod conflict;
 mod existing;
 mod kinds;
 mod plan;
+mod pods;
 mod progress;
 pub(crate) mod readiness;
 mod request;
 mod run;
 mod selector;
+mod wait;
 
 pub use progress::Progress;
 pub(crate) use request::words;
@@ -40,6 +42,9 @@ const PARALLEL: usize = 16;
 /// How long an installation may take unless told otherwise: a platform pulls some 20 GB of images.
 const WITHIN: Duration = Duration::from_secs(45 * 60);
 
+/// How long an image may be missing before its workload is given up, unless told otherwise: the kubelet tries three times.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Installs manifests into a cluster.
 #[derive(Clone)]
 pub struct Installer {
@@ -47,6 +52,7 @@ pub struct Installer {
     namespace: String,
     progress: Progress,
     within: Duration,
+    patience: Duration,
 }
 
 impl Installer {
@@ -57,7 +63,7 @@ impl Installer {
     pub fn new(config: &Config) -> Result<Self, InstallError> {
         let client = reach::client(config).map_err(|error| InstallError::api("the cluster's configuration", &error))?;
         let namespace = config.default_namespace.clone();
-        Ok(Self { client, namespace, progress: Progress::Silent, within: WITHIN })
+        Ok(Self { client, namespace, progress: Progress::Silent, within: WITHIN, patience: PATIENCE })
     }
 
     /// Where progress is shown; nowhere by default.
@@ -70,6 +76,12 @@ impl Installer {
     #[must_use]
     pub fn within(self, within: Duration) -> Self {
         Self { within, ..self }
+    }
+
+    /// How long an image may be missing, and nothing else get any further, before that is the end; a minute by default.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Installs manifests and waits until all their workloads are ready.
@@ -98,8 +110,12 @@ pub struct Installed {
     pub requests: usize,
     /// Write requests that were repeated.
     pub retries: usize,
-    /// From the first request until everything was ready.
+    /// From the first request until everything was written, if it was.
+    pub written: Option<Duration>,
+    /// From the first request until everything was ready, or it was given up.
     pub duration: Duration,
+    /// What the time went to, in order: one thing after another, so this is the critical path.
+    pub steps: Vec<Step>,
     /// The workloads at the end.
     pub workloads: Vec<Readiness>,
 }
@@ -128,6 +144,16 @@ impl Installed {
             *ready += usize::from(workload.reason.is_none());
             *all += 1;
         }
+        let written = self.written.map(|written| format!("written after {:.1} s, ", written.as_secs_f64()));
+        _ = write!(
+            table,
+            "\n  {}{} write requests, {} of them repeated",
+            written.unwrap_or_default(),
+            self.requests,
+            self.retries
+        );
+        let steps: Vec<String> = self.steps.iter().map(ToString::to_string).collect();
+        _ = write!(table, "\n  critical path: {}", steps.join("; "));
         let width = namespaces.keys().map(|name| name.len()).max().unwrap_or_default();
         for (namespace, (ready, all)) in namespaces {
             _ = write!(table, "\n  {namespace:width$}  {ready:>3} of {all}");
@@ -136,6 +162,21 @@ impl Installed {
             _ = write!(table, "\n  {workload}");
         }
         table
+    }
+}
+
+/// Something that an installation spent time on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What was written, or what was waited for last.
+    pub what: String,
+    /// How long.
+    pub took: Duration,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} s {}", self.took.as_secs_f64(), self.what)
     }
 }
 
@@ -152,13 +193,15 @@ pub struct Readiness {
     pub ready: u64,
     /// Pods wanted.
     pub wanted: u64,
-    /// What it waits for, if it is not ready.
+    /// What it waits for, if it is not ready: the words of its pods, or of itself.
     pub reason: Option<String>,
+    /// Whether an image of its pods cannot be pulled.
+    pub no_image: bool,
 }
 
 impl std::fmt::Display for Readiness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { kind, namespace, name, ready, wanted, reason } = self;
+        let Self { kind, namespace, name, ready, wanted, reason, .. } = self;
         write!(f, "{kind} {namespace}/{name} {ready} of {wanted} ready")?;
         reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
     }
@@ -216,6 +259,16 @@ pub enum InstallError {
         /// Those that are refused.
         failures: Vec<Failure>,
     },
+    /// Images cannot be pulled.
+    #[error("{source_name}: {}{}; see that these images can be had, then run again: the installation goes on where it stopped", lost(workloads), held_back(*held))]
+    NoImage {
+        /// The manifests' source.
+        source_name: String,
+        /// Objects that are not written because a webhook that admits them is among the lost.
+        held: usize,
+        /// The workloads that are not ready.
+        workloads: Vec<Readiness>,
+    },
     /// Something did not come true in time.
     #[error("not installed within {} s: {waiting}; look at what it names, then run again: the installation goes on where it stopped", within.as_secs())]
     TimedOut {
@@ -245,4 +298,28 @@ fn first(failures: &[Failure]) -> String {
     let shown: Vec<String> = failures.iter().take(SHOWN).map(ToString::to_string).collect();
     let more = failures.len().saturating_sub(SHOWN);
     if more > 0 { format!("{}; and {more} more", shown.join("; ")) } else { shown.join("; ") }
+}
+
+fn lost(workloads: &[Readiness]) -> String {
+    const SHOWN: usize = 2;
+    const LONGEST: usize = 180;
+    let lost: Vec<&Readiness> = workloads.iter().filter(|workload| workload.no_image).collect();
+    let shown = lost.iter().take(SHOWN).map(|Readiness { kind, namespace, name, reason, .. }| {
+        let reason = reason.as_deref().unwrap_or_default();
+        let cut = reason.char_indices().nth(LONGEST).map_or(reason.len(), |(index, _)| index);
+        format!("{kind} {namespace}/{name}: {}", &reason[..cut])
+    });
+    let shown = shown.collect::<Vec<_>>().join("; ");
+    match lost.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}; and {more} more workloads without their images"),
+    }
+}
+
+fn held_back(held: usize) -> String {
+    match held {
+        0 => String::new(),
+        1 => "; 1 object waits for a webhook among them".to_owned(),
+        held => format!("; {held} objects wait for webhooks among them"),
+    }
 }

@@ -4,8 +4,10 @@
 pub mod embedded_provider;
 pub mod existing;
 pub mod install;
+pub mod kind;
 pub mod kubeconfig;
 pub mod manifests;
+mod program;
 mod reach;
 pub mod target;
 pub mod versions;
@@ -13,4 +15,5 @@ pub mod versions;
 #[cfg(feature = "embedded")]
 pub use embedded_provider::Embedded;
 pub use existing::Existing;
+pub use kind::Kind;
 pub use target::{Mode, ProvideError, Provided, Provider, Target};

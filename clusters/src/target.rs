@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::install::{InstallError, Installed};
+use crate::kind::KindError;
 use crate::manifests::ManifestError;
 
 /// Who owns a target, hence what may be done to it.
@@ -136,6 +137,9 @@ pub enum ProvideError {
     /// The embedded platform did not start.
     #[error("the embedded platform did not start: {0}")]
     Embedded(String),
+    /// There is no kind cluster.
+    #[error(transparent)]
+    Kind(#[from] KindError),
     /// The manifests cannot be read.
     #[error(transparent)]
     Manifests(#[from] ManifestError),

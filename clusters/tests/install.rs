@@ -11,7 +11,10 @@ use clusters::manifests::{self, Manifests, Source};
 use clusters::versions::{VERSIONS, detect};
 use clusters::{Embedded, Provider, kubeconfig};
 use embedded::{Options, Platform};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use wiremock::matchers::{method, path_regex};
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 /// The files, or nothing where they are not at hand.
 fn files() -> Option<Vec<PathBuf>> {
@@ -91,4 +94,98 @@ async fn an_interrupted_installation_goes_on_where_it_stopped() {
         let rest = installer.install(&manifests, &CancellationToken::new()).await.expect("it installs the rest");
         assert!(rest.workloads.iter().all(|workload| workload.reason.is_none()), "{}", rest.table());
     }
+}
+
+/// A webhook that admits a ConfigMap, and the Deployment that answers for it; `IMAGE` is to be replaced.
+const ADMITTED: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: a, labels: {of: test}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: guard, namespace: a}
+spec:
+  selector: {matchLabels: {app: guard}}
+  template: {metadata: {labels: {app: guard}}, spec: {containers: [{name: c, image: IMAGE}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: guard, namespace: a}
+spec: {selector: {app: guard}, ports: [{port: 443}]}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: guard}
+webhooks:
+- name: guard.example.org
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  clientConfig: {service: {name: SERVICE, namespace: a}}
+  namespaceSelector: {matchLabels: {of: test}}
+  rules: [{apiGroups: [apps], apiVersions: [v1], resources: [statefulsets], operations: [CREATE]}]
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: guarded, namespace: a}
+spec:
+  serviceName: guarded
+  selector: {matchLabels: {app: guarded}}
+  template: {metadata: {labels: {app: guarded}}, spec: {containers: [{name: c, image: \"docker.io/istio/pilot:1.26.1\"}]}}
+";
+
+async fn install(config: &kube::Config, text: &str) -> Result<clusters::install::Installed, InstallError> {
+    let manifests = manifests::parse("some.yaml", text.as_bytes()).expect("readable");
+    let installer = Installer::new(config).expect("an installer").patience(Duration::from_millis(500));
+    installer.install(&manifests, &CancellationToken::new()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_pulled_is_named_and_what_waits_for_it_is_not_written() {
+    let (_platform, config) = blank().await;
+    let text = ADMITTED.replace("SERVICE", "guard");
+    let started = Instant::now();
+    let error = install(&config, &text.replace("IMAGE", "registry.invalid/guard:1")).await.expect_err("no image");
+    let InstallError::NoImage { held, workloads, .. } = &error else { panic!("{error}") };
+    assert_eq!((*held, workloads.len()), (1, 1), "{error}");
+    let sentence = error.to_string();
+    for words in
+        ["Deployment a/guard: pod guard-", "registry.invalid/guard:1 cannot be pulled (ImagePullBackOff)", "1 object"]
+    {
+        assert!(sentence.contains(words), "{sentence}\nshould contain\n{words}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "it was a time-out: {:?}", started.elapsed());
+    // With an image that there is, it goes on where it stopped.
+    let installed =
+        install(&config, &text.replace("IMAGE", "docker.io/istio/pilot:1.26.1")).await.expect("it installs");
+    assert_eq!((installed.created, installed.changed), (1, 1), "{}", installed.table());
+}
+
+/// An API that knows ConfigMaps alone, and whose webhook nobody answers for.
+#[tokio::test]
+async fn a_webhook_that_nobody_answers_for_is_named() {
+    let words = "Internal error occurred: failed calling webhook \"guard.example.org\": no endpoints available";
+    let api = MockServer::start().await;
+    let resource =
+        json!({ "name": "configmaps", "singularName": "", "namespaced": true, "kind": "ConfigMap", "verbs": [] });
+    let refusal =
+        json!({ "kind": "Status", "status": "Failure", "reason": "InternalError", "code": 500, "message": words });
+    for (verb, at, code, answer) in [
+        ("GET", "/api/v1", 200, json!({ "groupVersion": "v1", "resources": [resource] })),
+        ("GET", "/api/v1/configmaps", 200, json!({ "items": [] })),
+        ("PATCH", "/api/v1/namespaces/a/configmaps/guarded", 500, refusal),
+        ("GET", "/apis/.*", 200, json!({ "items": [] })),
+    ] {
+        let answer = ResponseTemplate::new(code).set_body_json(answer);
+        Mock::given(method(verb)).and(path_regex(format!("^{at}$"))).respond_with(answer).mount(&api).await;
+    }
+    let started = Instant::now();
+    let mut config = kube::Config::new(api.uri().parse().expect("a URL"));
+    config.default_retry = false;
+    let error = install(&config, "{apiVersion: v1, kind: ConfigMap, metadata: {name: guarded, namespace: a}}").await;
+    let sentence = error.expect_err("nobody answers").to_string();
+    for words in ["refuses 1 of 1 objects", "ConfigMap a/guarded", words] {
+        assert!(sentence.contains(words), "{sentence}\nshould contain\n{words}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "it was a time-out: {:?}", started.elapsed());
 }

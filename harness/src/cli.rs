@@ -20,7 +20,7 @@ pub use catalogue::{markdown as catalogue_markdown, yaml as catalogue_yaml};
 pub use command::{ABOUT, RunCommand, with_run_options};
 pub use console::{complain, print, say};
 pub use installation::manifests;
-pub use prepare::{embedded, release_or_default};
+pub use prepare::{embedded, kind, release_or_default};
 pub use questions::explain;
 
 use crate::check::Suite;

@@ -17,7 +17,8 @@ use clap::{ArgMatches, Command};
 pub use file::FILE;
 pub use names::{most_like, suggestion};
 pub use options::{
-    AccessOptions, Cluster, InstallationOptions, LoginOptions, Options, PlatformOptions, QuestionOptions, RunOptions,
+    AccessOptions, Cluster, InstallationOptions, KindOptions, LoginOptions, Options, PlatformOptions, QuestionOptions,
+    RunOptions,
 };
 pub use reference::reference;
 

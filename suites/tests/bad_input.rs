@@ -7,6 +7,8 @@
 mod command_line;
 #[path = "bad_input/gateways.rs"]
 mod gateways;
+#[path = "bad_input/kind.rs"]
+mod kind;
 #[path = "bad_input/kubeconfigs.rs"]
 mod kubeconfigs;
 #[path = "bad_input/manifests.rs"]

@@ -15,6 +15,8 @@ pub(super) struct Wave {
     pub established: BTreeSet<usize>,
     /// Workloads that must be ready, by index, with the webhook that they answer for.
     pub ready: BTreeMap<usize, String>,
+    /// Which of these workloads each object waits for, by index.
+    pub admitted: BTreeMap<usize, BTreeSet<usize>>,
     /// The objects, by index, in the order of the source.
     pub objects: Vec<usize>,
 }
@@ -34,7 +36,8 @@ enum Class {
 /// The waves of a set of objects; all objects are in one of them.
 ///
 /// Namespaces come first, then definitions, then configuration. Of the rest an object is in the first wave that begins
-/// when every webhook that admits it is configured and its backend, and what that needs to start, is written.
+/// when every webhook that admits it is configured and its backend, and what that needs to start, is written; what no
+/// webhook admits goes first, and of that what needs no definition: those take their time to be established.
 pub(super) fn waves(manifests: &[Manifest], kinds: &Kinds) -> Vec<Wave> {
     let classes: Vec<Class> = manifests.iter().map(|manifest| class(manifest, kinds)).collect();
     let of = |class: Class| (0..manifests.len()).filter(|index| classes[*index] == class).collect::<Vec<_>>();
@@ -68,11 +71,19 @@ pub(super) fn waves(manifests: &[Manifest], kinds: &Kinds) -> Vec<Wave> {
             now = rest.iter().copied().filter(|index| Some(classes[*index]) == lowest).collect();
             waits = false;
         }
+        let cost = |index: &usize| match admitted[index].is_empty() {
+            true => (false, kinds.of(&manifests[*index].id).is_some_and(|kind| kind.defined_by.is_some())),
+            false => (true, false),
+        };
+        let least = now.iter().map(cost).min().filter(|_| waits);
+        now.retain(|index| least.is_none_or(|least| cost(index) == least));
         let mut wave = Wave { name: name_of(&now, &classes), ..Wave::default() };
         wave.established = now.iter().filter_map(|index| kinds.of(&manifests[*index].id)?.defined_by).collect();
-        for webhook in now.iter().filter(|_| waits).flat_map(|index| &admitted[index]) {
-            let webhook = &webhooks[*webhook];
-            wave.ready.extend(webhook.backends.iter().map(|backend| (*backend, webhook.name.clone())));
+        for index in now.iter().filter(|_| waits) {
+            for webhook in admitted[index].iter().map(|webhook| &webhooks[*webhook]) {
+                wave.ready.extend(webhook.backends.iter().map(|backend| (*backend, webhook.name.clone())));
+                wave.admitted.entry(*index).or_default().extend(&webhook.backends);
+            }
         }
         rest.retain(|index| !now.contains(index));
         written.extend(&now);

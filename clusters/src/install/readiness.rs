@@ -40,7 +40,7 @@ pub(super) fn counts(id: &Id) -> bool {
 pub(super) async fn look(client: &Client, workloads: &[(&Id, &str)]) -> Result<Vec<Readiness>, InstallError> {
     let kinds = KINDS.iter().filter(|(_, kind, _)| workloads.iter().any(|(id, _)| id.kind == *kind));
     let asked: Vec<_> = kinds.map(|kind| list(client, kind).boxed()).collect();
-    let lists = try_join_all(asked).await?;
+    let lists = try_join_all(asked).await.map_err(|error| InstallError::api("the workloads", &error))?;
     let found = |id: &Id, namespace: &str| {
         let (_, items) = lists.iter().find(|(kind, _)| *kind == id.kind)?;
         items.iter().find(|item| item.metadata.name == id.name && item.metadata.namespace == namespace)
@@ -51,28 +51,25 @@ pub(super) async fn look(client: &Client, workloads: &[(&Id, &str)]) -> Result<V
             None => (0, 1, Some("it does not exist".to_owned())),
         };
         let (kind, namespace, name) = (id.kind.clone(), (*namespace).to_owned(), id.name.clone());
-        Readiness { kind, namespace, name, ready, wanted, reason }
+        Readiness { kind, namespace, name, ready, wanted, reason, no_image: false }
     });
     Ok(judged.collect())
 }
 
-/// How many workloads of a cluster are not ready.
-#[cfg(feature = "embedded")]
-pub(crate) async fn unready(client: &Client) -> Result<usize, InstallError> {
+/// The workloads of a cluster that are not ready.
+pub(crate) async fn unready(client: &Client) -> Result<Vec<Readiness>, kube::Error> {
     let asked: Vec<_> = KINDS.iter().map(|kind| list(client, kind).boxed()).collect();
     let lists = try_join_all(asked).await?;
-    let items = lists.iter().flat_map(|(kind, items)| items.iter().map(|item| item.judge(kind)));
-    Ok(items.filter(|(_, _, reason)| reason.is_some()).count())
+    let items = lists.into_iter().flat_map(|(kind, items)| items.into_iter().map(move |item| item.account(kind)));
+    Ok(items.filter(|workload| workload.reason.is_some()).collect())
 }
 
 async fn list(
     client: &Client,
     (group, kind, plural): &'static (&'static str, &'static str, &'static str),
-) -> Result<(&'static str, Vec<Item>), InstallError> {
-    let list: Result<List, kube::Error> =
-        fetch(client, Request::get(format!("/apis/{group}/v1/{plural}")), Vec::new()).await;
-    let items = list.map_err(|error| InstallError::api(&format!("the {plural}"), &error))?.items;
-    Ok((kind, items.unwrap_or_default()))
+) -> Result<(&'static str, Vec<Item>), kube::Error> {
+    let list: List = fetch(client, Request::get(format!("/apis/{group}/v1/{plural}")), Vec::new()).await?;
+    Ok((kind, list.items.unwrap_or_default()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,6 +127,13 @@ struct Condition {
 }
 
 impl Item {
+    /// How far it is.
+    fn account(self, kind: &str) -> Readiness {
+        let (ready, wanted, reason) = self.judge(kind);
+        let Metadata { name, namespace, .. } = self.metadata;
+        Readiness { kind: kind.to_owned(), namespace, name, ready, wanted, reason, no_image: false }
+    }
+
     /// Pods ready, pods wanted, and what is missing: as `kubectl rollout status` (`polymorphichelpers/rollout_status.go`)
     /// judges, and a Job is ready when it is complete.
     fn judge(&self, kind: &str) -> (u64, u64, Option<String>) {

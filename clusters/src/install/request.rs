@@ -61,7 +61,7 @@ pub(crate) fn words(error: &kube::Error) -> String {
 }
 
 /// A message without line breaks and of bearable length.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     const LONGEST: usize = 400;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(LONGEST) {

@@ -1,13 +1,11 @@
 //! Rendering a kustomization with `kubectl kustomize`.
 
 use std::path::Path;
-use std::process::Stdio;
 
-use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
-use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::ManifestError;
+use crate::program;
 
 /// How much of what `kubectl` says is kept.
 const LAST_WORDS: usize = 2_000;
@@ -24,47 +22,18 @@ async fn render_with(program: &str, folder: &Path) -> Result<Vec<u8>, ManifestEr
         reason: error.to_string(),
     };
     let mut command = Command::new(program);
-    command.arg("kustomize").arg(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut group = Group(Some(CommandWrap::from(command).wrap(ProcessGroup::leader()).spawn().map_err(no_kubectl)?));
-    let Some(child) = &mut group.0 else { return Ok(Vec::new()) };
-    let (mut rendered, mut said) = (Vec::new(), Vec::new());
-    let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
-    let read_stdout = async {
-        match stdout {
-            Some(mut pipe) => pipe.read_to_end(&mut rendered).await.map(|_| ()),
-            None => Ok(()),
-        }
-    };
-    let read_stderr = async {
-        match stderr {
-            Some(mut pipe) => pipe.read_to_end(&mut said).await.map(|_| ()),
-            None => Ok(()),
-        }
-    };
-    tokio::try_join!(read_stdout, read_stderr).map_err(no_kubectl)?;
-    let status = child.wait().await.map_err(no_kubectl)?;
-    group.0 = None;
-    if status.success() {
-        return Ok(rendered);
+    command.arg("kustomize").arg(folder);
+    let ended = program::run(command).await.map_err(no_kubectl)?;
+    if ended.status.success() {
+        return Ok(ended.stdout);
     }
-    let said = String::from_utf8_lossy(&said);
+    let said = String::from_utf8_lossy(&ended.stderr);
     let from = said.char_indices().rev().nth(LAST_WORDS).map_or(0, |(index, _)| index);
     let reason = said[from..].trim();
     Err(ManifestError::Kustomize {
         folder: folder.display().to_string(),
-        reason: if reason.is_empty() { status.to_string() } else { reason.to_owned() },
+        reason: if reason.is_empty() { ended.status.to_string() } else { reason.to_owned() },
     })
-}
-
-/// A process group that runs. (`KillOnDrop` would end its leader alone.)
-struct Group(Option<Box<dyn ChildWrapper>>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.start_kill();
-        }
-    }
 }
 
 #[cfg(test)]

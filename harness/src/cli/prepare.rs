@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clusters::versions::{self, Version};
-use clusters::{Mode, Provided, Provider};
+use clusters::{Kind, Mode, Provided, Provider};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::installation;
-use crate::config::{Cluster, InstallationOptions, Options};
+use crate::config::{Cluster, InstallationOptions, Options, PlatformOptions};
 use crate::context::User;
 use crate::engine::Environment;
 use crate::evidence::Recorder;
@@ -81,12 +81,34 @@ fn provider(options: &Options) -> Result<Box<dyn Provider>, Reason> {
     let (platform, access) = (&options.platform, &options.platform.access);
     match platform.cluster() {
         Cluster::Embedded => embedded(&platform.installation),
-        Cluster::Existing | Cluster::Kind => Ok(Box::new(clusters::Existing {
+        Cluster::Kind => Ok(Box::new(kind(platform, options.run.keep)?)),
+        Cluster::Existing => Ok(Box::new(clusters::Existing {
             kubeconfig: access.kubeconfig.clone(),
             context: access.context.clone(),
             gateway: platform.gateway_url.clone(),
         })),
     }
+}
+
+/// The kind cluster that is meant.
+///
+/// # Errors
+/// There are no such manifests.
+pub fn kind(platform: &PlatformOptions, keep: bool) -> Result<Kind, String> {
+    let options = &platform.kind;
+    let version = release_or_default(platform.installation.kubeflow)?;
+    let manifests = platform.installation.manifests.as_deref();
+    Ok(Kind {
+        node_image: options.node_image.clone(),
+        configuration: options.kind_config.clone(),
+        archives: options.image_archive.clone(),
+        gateway: platform.gateway_url.clone(),
+        keep,
+        ignore_resources: options.ignore_resources,
+        manifests: manifests.map(|path| installation::manifests(path, version)).transpose()?,
+        progress: clusters::install::Progress::stderr(),
+        ..Kind::new(options.cluster_name.as_deref().unwrap_or(clusters::kind::DEFAULT_NAME))
+    })
 }
 
 /// The embedded platform that is meant: a release's blueprint, or what manifests make of an empty cluster.

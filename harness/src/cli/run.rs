@@ -13,7 +13,7 @@ use super::front::{self, Unprinted};
 use super::prepare::{self, Prepared, Reason};
 use super::report_folder;
 use crate::check::Suite;
-use crate::config::{Options, RunOptions};
+use crate::config::{Cluster, Options, RunOptions};
 use crate::context::User;
 use crate::engine::{self, Selection, Threads};
 use crate::{exit, signals};
@@ -117,11 +117,15 @@ impl Run {
     fn unreached(&self) -> reports::model::Target {
         let platform = &self.options.platform;
         let version = platform.installation.kubeflow;
-        let existing = platform.cluster() == crate::config::Cluster::Existing;
+        let (mode, provider, name) = match platform.cluster() {
+            Cluster::Embedded => (TargetMode::Simulated, "embedded", None),
+            Cluster::Existing => (TargetMode::Existing, "existing", platform.access.context.clone()),
+            Cluster::Kind => (TargetMode::Disposable, "kind", platform.kind.cluster_name.clone()),
+        };
         reports::model::Target {
-            mode: if existing { TargetMode::Existing } else { TargetMode::Simulated },
-            provider: if existing { "existing" } else { "embedded" }.to_owned(),
-            name: platform.access.context.clone().unwrap_or_else(|| "unknown".to_owned()),
+            mode,
+            provider: provider.to_owned(),
+            name: name.unwrap_or_else(|| "unknown".to_owned()),
             gateway_url: platform.gateway_url.as_ref().map(ToString::to_string).unwrap_or_default(),
             kubernetes_version: None,
             kubeflow_version: version.map_or("unknown", |version| version.kubeflow).to_owned(),

@@ -18,7 +18,7 @@ pub enum Cluster {
     Embedded,
     /// A running platform: a kubeconfig context
     Existing,
-    /// A kind cluster made for the run: not in this version yet
+    /// A kind cluster, made for the run and deleted after it
     Kind,
 }
 
@@ -37,6 +37,10 @@ pub struct PlatformOptions {
     /// How the Kubernetes API is reached.
     #[command(flatten)]
     pub access: AccessOptions,
+
+    /// The kind cluster that is made.
+    #[command(flatten)]
+    pub kind: KindOptions,
 
     /// The gateway's address, for example http://localhost:8080 [default: a port forwarded to istio-ingressgateway]
     #[arg(long, env = "CONFORMANCE_GATEWAY_URL", value_name = "URL", value_parser = gateway_url, value_hint = ValueHint::Url)]
@@ -67,6 +71,31 @@ pub struct AccessOptions {
     /// The kubeconfig file [default: as kubectl: $KUBECONFIG, then ~/.kube/config]
     #[arg(long, env = "CONFORMANCE_KUBECONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub kubeconfig: Option<PathBuf>,
+}
+
+/// The kind cluster that is made.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "With --cluster kind")]
+pub struct KindOptions {
+    /// The kind cluster's name [default: kubeflow-conformance]
+    #[arg(long, env = "CONFORMANCE_CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
+    pub cluster_name: Option<String>,
+
+    /// The image of its nodes; one that is on this machine is not downloaded [default: that of the installed kind]
+    #[arg(long, env = "CONFORMANCE_NODE_IMAGE", value_name = "IMAGE")]
+    pub node_image: Option<String>,
+
+    /// A configuration of kind: nodes, ports, mounts, registry mirrors [default: one node]
+    #[arg(long, env = "CONFORMANCE_KIND_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub kind_config: Option<PathBuf>,
+
+    /// An archive of images, as `docker save` writes it, to put into the nodes; may be given several times
+    #[arg(long, env = "CONFORMANCE_IMAGE_ARCHIVE", value_name = "FILE", value_delimiter = ',', value_hint = ValueHint::FilePath)]
+    pub image_archive: Vec<PathBuf>,
+
+    /// Go on although the machine looks too small
+    #[arg(long, env = "CONFORMANCE_IGNORE_RESOURCES", value_parser = BoolishValueParser::new())]
+    pub ignore_resources: bool,
 }
 
 /// Who logs in.
@@ -102,7 +131,7 @@ pub struct RunOptions {
     #[arg(long, env = "CONFORMANCE_REPORT_DIR", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub report_dir: Option<PathBuf>,
 
-    /// Leave what the checks created, for a person to look at
+    /// Leave what the checks created, and the kind cluster, for a person to look at
     #[arg(long, env = "CONFORMANCE_KEEP", value_parser = BoolishValueParser::new())]
     pub keep: bool,
 
@@ -176,11 +205,38 @@ impl PlatformOptions {
             Cluster::Existing if self.installation.manifests.is_some() => Err(
                 "a run installs nothing into an existing cluster: leave out --manifests, or install first with `kubeflow-conformance install`".to_owned(),
             ),
-            Cluster::Kind => Err(
-                "this version cannot make kind clusters yet: make one, install the platform with `kubeflow-conformance install`, and judge it with --cluster existing".to_owned(),
+            Cluster::Kind if self.access.context.is_some() || self.access.kubeconfig.is_some() => Err(
+                "--cluster kind makes a cluster of its own: leave out --context and --kubeconfig, or say --cluster existing".to_owned(),
+            ),
+            Cluster::Kind if self.installation.manifests.is_none() => Err(
+                "--cluster kind makes an empty cluster: name what to install into it, --manifests PATH, or use --cluster embedded".to_owned(),
+            ),
+            Cluster::Embedded | Cluster::Existing if self.kind.is_told() => Err(
+                "--cluster-name, --node-image, --kind-config, --image-archive and --ignore-resources are about a kind cluster: say --cluster kind, or leave them out".to_owned(),
             ),
             _ => Ok(()),
         }
+    }
+}
+
+impl KindOptions {
+    /// Whether anything is said about a kind cluster.
+    fn is_told(&self) -> bool {
+        let Self { cluster_name, node_image, kind_config, image_archive, ignore_resources } = self;
+        cluster_name.is_some()
+            || node_image.is_some()
+            || kind_config.is_some()
+            || !image_archive.is_empty()
+            || *ignore_resources
+    }
+}
+
+/// What kind takes for a name (`pkg/internal/apis/config/validate.go`), and the nodes' host names have room for.
+fn cluster_name(name: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    match name.chars().next() {
+        Some(first) if first.is_ascii_alphanumeric() && name.chars().all(fits) && name.len() <= 48 => Ok(name.to_owned()),
+        _ => Err("a cluster's name has small letters, digits, dots and hyphens, 48 at most, and begins with a letter or digit".to_owned()),
     }
 }
 

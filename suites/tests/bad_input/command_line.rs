@@ -63,7 +63,7 @@ fn values_that_make_no_sense() {
     usage(&Program::new(&["run", "--gateway-url", "localhost:8080"]).ends(), &["http://localhost:8080"]);
     usage(&Program::new(&["run", "--gateway-url", "http://localhost/dex"]).ends(), &["no path"]);
     usage(&Program::new(&["run", "--profile", "cor"]).ends(), &["cor", "core"]);
-    usage(&Program::new(&["run", "--cluster", "kind"]).ends(), &["kind", "--cluster existing"]);
+    usage(&Program::new(&["run", "--cluster-name", "Prod"]).ends(), &["Prod", "small letters"]);
 }
 
 #[test]
@@ -75,6 +75,10 @@ fn options_that_contradict_one_another() {
     let ran = Program::new(&["run", "--context", "prod", "--manifests", "a.yaml"]).ends();
     usage(&ran, &["--manifests", "kubeflow-conformance install"]);
     usage(&Program::new(&["run", "--plan", "--catalogue"]).ends(), &["--plan", "--catalogue"]);
+    usage(&Program::new(&["run", "--cluster", "kind"]).ends(), &["an empty cluster", "--manifests PATH"]);
+    let ran = Program::new(&["run", "--cluster", "kind", "--context", "prod", "--manifests", "a.yaml"]).ends();
+    usage(&ran, &["--context", "--cluster existing"]);
+    usage(&Program::new(&["run", "--node-image", "mine:v1"]).ends(), &["--node-image", "say --cluster kind"]);
 }
 
 #[test]

@@ -75,6 +75,10 @@ fn install() -> Command {
     let about = "Installs rendered manifests or a kustomization, in order, and waits until everything is ready";
     titled(PlatformOptions::augment_args(Command::new("install")), about).after_help(examples(&[
         ("kubeflow-conformance install --cluster existing --context test --manifests example.yaml", "into a cluster"),
+        (
+            "kubeflow-conformance install --cluster kind --manifests example.yaml",
+            "into a kind cluster, which is made and kept",
+        ),
         ("kubeflow-conformance install --manifests example-v1.9.1.yaml.xz", "into an embedded cluster, as a trial"),
     ]))
 }

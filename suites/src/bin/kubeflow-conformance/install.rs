@@ -48,7 +48,9 @@ async fn into(platform: &PlatformOptions, cancel: &CancellationToken) -> Result<
             provider.provide(cancel).await.map(|_| ()).map_err(|error| error.to_string())
         }
         Cluster::Kind => {
-            Err("this version cannot make kind clusters yet: make one, and use --cluster existing".to_owned())
+            // It stays: somebody wants to work with what is installed.
+            let provider = cli::kind(platform, true)?;
+            provider.provide(cancel).await.map(|_| ()).map_err(|error| error.to_string())
         }
         Cluster::Existing => {
             let version = cli::release_or_default(platform.installation.kubeflow)?;

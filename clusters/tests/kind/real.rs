@@ -1,0 +1,58 @@
+//! The same with the real programs. `CONFORMANCE_TEST_NODE_IMAGE` names a node image that is on this machine; kind and
+//! a container runtime are on the PATH.
+
+use std::time::Instant;
+
+use clusters::install::Progress;
+use clusters::{Kind, Mode};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, ObjectMeta, PostParams};
+
+use super::fakes::{provide, refused};
+
+fn real(name: &str) -> Option<Kind> {
+    let Ok(image) = std::env::var("CONFORMANCE_TEST_NODE_IMAGE") else {
+        eprintln!("skipped: CONFORMANCE_TEST_NODE_IMAGE names no node image of kind");
+        return None;
+    };
+    Some(Kind { node_image: Some(image), progress: Progress::Lines, ..Kind::new(name) })
+}
+
+async fn name_space(provided: &clusters::Provided, name: &str) -> (Api<Namespace>, Namespace) {
+    let client = kube::Client::try_from(provided.target.kube.clone()).unwrap();
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    (Api::all(client), Namespace { metadata, ..Namespace::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_cluster_is_made_kept_used_again_and_deleted() {
+    let Some(kind) = real("conformance-test") else { return };
+    let started = Instant::now();
+    let provided = provide(&Kind { keep: true, ..kind.clone() }).await.unwrap();
+    eprintln!("made in {:.1} s", started.elapsed().as_secs_f64());
+    assert_eq!((provided.target.mode, provided.target.name.as_str()), (Mode::Disposable, "kind-conformance-test"));
+    let (spaces, space) = name_space(&provided, "left-by-the-first-run").await;
+    spaces.create(&PostParams::default(), &space).await.unwrap();
+    drop(provided);
+
+    let started = Instant::now();
+    let provided = provide(&kind).await.unwrap();
+    eprintln!("used again after {:.1} s", started.elapsed().as_secs_f64());
+    let (spaces, _) = name_space(&provided, "").await;
+    assert!(spaces.get_opt("left-by-the-first-run").await.unwrap().is_some());
+    refused(&kind, &["another run uses the kind cluster conformance-test"]).await;
+
+    let started = Instant::now();
+    drop(provided);
+    eprintln!("deleted in {:.1} s", started.elapsed().as_secs_f64());
+    let nodes =
+        std::process::Command::new("kind").args(["get", "nodes", "--name", "conformance-test"]).output().unwrap();
+    assert!(nodes.status.success() && nodes.stdout.is_empty(), "{nodes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_image_that_cannot_be_had_is_said_so() {
+    let Some(kind) = real("conformance-test-image") else { return };
+    let missing = Kind { node_image: Some("localhost:1/no/such/image:v1.34.0".to_owned()), ..kind };
+    refused(&missing, &["making the kind cluster conformance-test-image failed", "no/such/image"]).await;
+}
