@@ -20,6 +20,7 @@ mod crds;
 pub mod credentials;
 pub mod detect;
 pub mod inventory;
+pub mod parts;
 pub mod routes;
 mod workloads;
 

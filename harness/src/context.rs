@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clusters::Target;
+use clusters::versions::parts::Part;
 use clusters::versions::{Contract, Version};
 use futures::future::BoxFuture;
 use kube::api::{Api, DynamicObject};
@@ -105,6 +106,13 @@ impl Ctx {
     #[must_use]
     pub fn user(&self) -> &User {
         &self.environment().user
+    }
+
+    /// Whether the site is said to leave a part out (`--without`). A check that then does not find it ends with
+    /// [`Stop::LeftOut`]; one that finds it judges it all the same.
+    #[must_use]
+    pub fn leaves_out(&self, part: &'static Part) -> bool {
+        self.environment().without.contains(&part)
     }
 
     /// The Kubernetes API: no silent retries, the User-Agent carries the check's id, every call is evidence.

@@ -15,6 +15,9 @@ pub enum Stop {
     Errored(Box<Problem>),
     /// It turned out not to apply.
     Skipped(Skip),
+    /// What it is about is a part that the site is said to leave out (`--without`), named here. Those that come after
+    /// it may go on: nothing is broken.
+    LeftOut(String),
 }
 
 impl Stop {
@@ -66,7 +69,7 @@ impl Stop {
         match &mut self {
             Self::Failed(failure) => failure.fix = Some(what.into()),
             Self::Errored(problem) => problem.next = Some(what.into()),
-            Self::Skipped(_) => {}
+            Self::Skipped(_) | Self::LeftOut(_) => {}
         }
         self
     }
@@ -92,6 +95,7 @@ impl std::fmt::Display for Stop {
                 Skip::ReadOnly => f.write_str("the run is read-only"),
                 Skip::Interrupted => f.write_str("interrupted"),
             },
+            Self::LeftOut(feature) => write!(f, "the platform has no {feature}"),
         }
     }
 }
@@ -102,6 +106,7 @@ impl From<Stop> for Outcome {
             Stop::Failed(failure) => Self::Failed(*failure),
             Stop::Errored(problem) => Self::Errored(*problem),
             Stop::Skipped(skip) => Self::Skipped(skip),
+            Stop::LeftOut(feature) => Self::Skipped(Skip::FeatureAbsent { feature }),
         }
     }
 }

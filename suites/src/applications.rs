@@ -4,6 +4,7 @@
 //! v1.10.2, which agree in all of these names. The routes are in the catalogue: [`Entry::route`].
 
 use clusters::versions::Version;
+use clusters::versions::parts::{self, Part};
 use clusters::versions::routes::Route;
 
 /// One application, by name.
@@ -133,6 +134,12 @@ impl App {
 }
 
 impl Entry {
+    /// The part of the platform that it belongs to; nothing for Dex, which every platform has.
+    #[must_use]
+    pub fn part(&self) -> Option<&'static Part> {
+        parts::of_object(self.namespace, self.deployment)
+    }
+
     /// The gateway's route to it.
     #[must_use]
     pub fn route(&self, version: &Version) -> &'static Route {
@@ -160,6 +167,7 @@ mod tests {
             }
         }
         assert_eq!(ENTRIES.len(), 9);
+        assert!(ENTRIES.iter().all(|entry| entry.part().is_none() == (entry.app == App::Dex)));
     }
 
     #[test]

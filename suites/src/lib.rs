@@ -10,6 +10,7 @@ pub mod login;
 pub mod metadata;
 pub mod objects;
 pub mod recognise;
+pub mod stand_in;
 
 use harness::Suite;
 

@@ -13,6 +13,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::applications::App;
+use crate::stand_in::StandIn;
 
 /// Who answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum Answered {
     },
     /// An Express program has no such route: `Cannot GET /x`.
     ExpressNoRoute,
+    /// A program in the place of an application, that answers with what it received.
+    StandIn(StandIn),
     /// ML Metadata, by gRPC-web.
     GrpcWeb,
     /// Dex's discovery document.
@@ -75,7 +78,12 @@ impl Answered {
     pub fn is_application(&self) -> bool {
         matches!(
             self,
-            Self::Page(_) | Self::DashboardNoRoute | Self::WebApp { .. } | Self::ExpressNoRoute | Self::GrpcWeb
+            Self::Page(_)
+                | Self::DashboardNoRoute
+                | Self::WebApp { .. }
+                | Self::ExpressNoRoute
+                | Self::StandIn(_)
+                | Self::GrpcWeb
         )
     }
 
@@ -97,6 +105,7 @@ impl fmt::Display for Answered {
             Self::WebApp { success: true, user, .. } => write!(f, "a web app, for {}", person(user.as_deref())),
             Self::WebApp { user, log, .. } => write!(f, "a web app refusing {}: {log}", person(user.as_deref())),
             Self::ExpressNoRoute => write!(f, "an application that has no such route"),
+            Self::StandIn(StandIn { pod, .. }) => write!(f, "a stand-in, pod {pod}"),
             Self::GrpcWeb => write!(f, "ML Metadata (gRPC-web)"),
             Self::DexDiscovery => write!(f, "Dex's discovery document"),
             Self::DexForm { refused: false } => write!(f, "Dex's login form"),
@@ -131,6 +140,9 @@ pub fn who(answer: &Answer) -> Answered {
     let kind = answer.header("content-type");
     if kind.starts_with("application/grpc-web") {
         return Answered::GrpcWeb;
+    }
+    if let Some(stand_in) = StandIn::read(answer) {
+        return Answered::StandIn(stand_in);
     }
     if let Some(json) = answer.json()
         && let Some(known) = json_answer(answer.status, &json)

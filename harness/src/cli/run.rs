@@ -47,6 +47,13 @@ impl Run {
         said.unwrap_or_else(engine::default_jobs).max(1)
     }
 
+    /// What the site is said to leave out, for the report.
+    fn left_out(&self) -> Option<Note> {
+        let titles: Vec<&str> = self.options.platform.without.iter().map(|part| part.title).collect();
+        let text = format!("said to be left out on purpose (--without): {}", titles.join(", "));
+        (!titles.is_empty()).then(|| Note { topic: "left-out".to_owned(), text })
+    }
+
     /// Runs it and gives the exit code.
     pub(super) fn run(self, suites: &[&'static Suite]) -> u8 {
         let (selection, filtered) = self.selection(suites);
@@ -79,6 +86,8 @@ impl Run {
         environment.run_id.clone_from(&reports.run_id);
         environment.started = started;
         environment.jobs = self.jobs();
+        environment.without.clone_from(&self.options.platform.without);
+        environment.notes.extend(self.left_out());
         environment.read_only = self.options.run.read_only;
         environment.keep = self.options.run.keep;
         environment.profiles = self.options.run.profile.iter().map(|profile| profile.name().to_owned()).collect();

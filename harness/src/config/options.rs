@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
 use clusters::versions::credentials::DEFAULT_USER;
+use clusters::versions::parts::{self, PARTS, Part};
 use clusters::versions::{self, VERSIONS, Version};
 use url::Url;
 
@@ -41,6 +42,10 @@ pub struct PlatformOptions {
     /// The kind cluster that is made.
     #[command(flatten)]
     pub kind: KindOptions,
+
+    /// Parts that this site leaves out on purpose: what concerns them is FeatureAbsent where they are not found, and the verdict is at best PARTIAL
+    #[arg(long, env = "CONFORMANCE_WITHOUT", value_name = "PART", value_delimiter = ',', value_parser = parts_of_the_platform())]
+    pub without: Vec<&'static Part>,
 
     /// The gateway's address, for example http://localhost:8080 [default: a port forwarded to istio-ingressgateway]
     #[arg(long, env = "CONFORMANCE_GATEWAY_URL", value_name = "URL", value_parser = gateway_url, value_hint = ValueHint::Url)]
@@ -256,6 +261,11 @@ fn gateway_url(text: &str) -> Result<Url, String> {
         "http" | "https" => Err(format!("a gateway's address has no path, query or user; {hint}")),
         _ => Err(format!("neither http nor https; {hint}")),
     }
+}
+
+fn parts_of_the_platform() -> impl TypedValueParser<Value = &'static Part> {
+    let names = PARTS.iter().map(|part| part.name);
+    PossibleValuesParser::new(names).try_map(|name| parts::named(&name).ok_or_else(|| format!("no part {name}")))
 }
 
 fn profiles() -> impl TypedValueParser<Value = Profile> {

@@ -24,8 +24,16 @@ const ABORT_BUDGET: Duration = Duration::from_millis(500);
 /// How long removing what a check created may take. What is still there then is left to the sweep.
 pub const CLEANUP_BUDGET: Duration = Duration::from_secs(20);
 
+/// A check that ended.
+pub(crate) struct Ended {
+    /// Its result.
+    pub check: Check,
+    /// Whether those that come after it may go on: it passed, but for what the site is said to leave out.
+    pub opens: bool,
+}
+
 /// Runs a check and cleans up behind it.
-pub(crate) async fn attempt(shared: Arc<Shared>, step: Step, cleaner: kube::Client) -> Check {
+pub(crate) async fn attempt(shared: Arc<Shared>, step: Step, cleaner: kube::Client) -> Ended {
     let environment = &shared.environment;
     let started = Instant::now();
     let started_ms = millis(started - shared.start);
@@ -34,14 +42,14 @@ pub(crate) async fn attempt(shared: Arc<Shared>, step: Step, cleaner: kube::Clie
     let recorder = Recorder::new(shared.start, environment.redactor.clone());
     let cx = Ctx::new(Arc::clone(&shared), step.check, recorder.clone(), client(&shared, &step, &recorder));
     let list = cx.undo().clone();
-    let outcome = run(&shared, &step, cx).await;
+    let (outcome, opens) = run(&shared, &step, cx).await;
     let leaked = undo(&list, &cleaner, &environment.run_id, environment.keep, &recorder, CLEANUP_BUDGET).await;
     let (evidence, findings) = recorder.close();
     let duration_ms = millis(started.elapsed());
     let entry = results::entry(step.suite, step.check, outcome);
     let mut check = Check { started_ms, duration_ms, findings, leaked, evidence, ..entry };
     environment.redactor.check(&mut check);
-    check
+    Ended { check, opens }
 }
 
 /// The client that speaks for a check. Its worker lives where the check does.
@@ -51,8 +59,9 @@ fn client(shared: &Shared, step: &Step, recorder: &Recorder) -> kube::Client {
     shared.kubernetes.client(&user_agent, recorder.clone())
 }
 
-/// Runs the check's function in a task of its own until it ends, its time is up, or the run is interrupted.
-async fn run(shared: &Shared, step: &Step, cx: Ctx) -> Outcome {
+/// Runs the check's function in a task of its own until it ends, its time is up, or the run is interrupted. Says also
+/// whether those that come after it may go on.
+async fn run(shared: &Shared, step: &Step, cx: Ctx) -> (Outcome, bool) {
     let (slot, check) = (Slot::default(), step.check);
     let task = slot.clone().watch(async move { (check.run)(&cx).await });
     let mut task = match &shared.environment.checks_on {
@@ -66,14 +75,17 @@ async fn run(shared: &Shared, step: &Step, cx: Ctx) -> Outcome {
     };
     tokio::select! {
         biased;
-        ended = &mut task => outcome_of(ended, &slot),
+        ended = &mut task => {
+            let opens = matches!(ended, Ok(Ok(()) | Err(Stop::LeftOut(_))));
+            (outcome_of(ended, &slot), opens)
+        }
         () = sleep_until(late) => {
             let ended = end(&mut task).await;
-            Outcome::Errored(too_late(check.within, ended))
+            (Outcome::Errored(too_late(check.within, ended)), false)
         }
         () = interrupted => {
             end(&mut task).await;
-            Outcome::Skipped(Skip::Interrupted)
+            (Outcome::Skipped(Skip::Interrupted), false)
         }
     }
 }

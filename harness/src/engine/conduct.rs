@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::interval;
 
-use super::attempt::{self, attempt, skipped};
+use super::attempt::{self, Ended, attempt, skipped};
 use super::critical_path::critical_path_ms;
 use super::plan::Plan;
 use super::restarts::Restarts;
@@ -88,19 +88,20 @@ impl Conductor {
             }
             tokio::select! {
                 ended = attempts.join_next_with_id() => {
-                    let (id, check) = match ended {
+                    let (id, ended) = match ended {
                         None => return,
-                        Some(Ok((id, check))) => (id, Ok(check)),
+                        Some(Ok((id, ended))) => (id, Ok(ended)),
                         Some(Err(error)) => (error.id(), Err(error)),
                     };
                     let Some(index) = indices.remove(&id) else { continue };
-                    let check = check.unwrap_or_else(|error| {
+                    let Ended { check, opens } = ended.unwrap_or_else(|error| {
                         let step = &schedule.plan().steps[index];
                         let message = format!("the engine failed while it ran this check: {error}");
                         let problem = Problem { class: String::from("panic"), message, next: None };
-                        super::results::entry(step.suite, step.check, Outcome::Errored(problem))
+                        let check = super::results::entry(step.suite, step.check, Outcome::Errored(problem));
+                        Ended { check, opens: false }
                     });
-                    schedule.ended(index, &check.outcome);
+                    schedule.ended(index, &check.outcome, opens);
                     self.ended(index, check);
                 }
                 () = cancel.cancelled(), if !self.results.run.interrupted => {}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clusters::versions::Version;
+use clusters::versions::parts::Part;
 use clusters::{Mode, Target};
 use reports::model::{Install, Manifests, Note, Run, TargetMode};
 use tokio::runtime::Handle;
@@ -31,6 +32,8 @@ pub struct Environment {
     pub kubernetes_version: Option<String>,
     /// Who the run logs in as.
     pub user: User,
+    /// The parts of the platform that the site is said to leave out.
+    pub without: Vec<&'static Part>,
     /// How many checks may run at once; at least one.
     pub jobs: usize,
     /// Creates nothing: checks that write are skipped, and nothing is cleaned up.
@@ -74,6 +77,7 @@ impl Environment {
             version_from: "default".to_owned(),
             kubernetes_version: None,
             user,
+            without: Vec::new(),
             jobs: default_jobs(),
             read_only: false,
             keep: false,

@@ -16,7 +16,7 @@ pub(crate) struct Schedule {
 enum State {
     Waiting,
     Running,
-    /// It passed.
+    /// It passed, but for what the site is said to leave out.
     Passed,
     /// It did not; this is what becomes of those who wait for it.
     Stopped(Skip),
@@ -69,9 +69,10 @@ impl Schedule {
         self.plan.steps[index].check.isolation
     }
 
-    /// A step ended.
-    pub(crate) fn ended(&mut self, index: usize, outcome: &Outcome) {
+    /// A step ended; `opens` says whether those that come after it may go on.
+    pub(crate) fn ended(&mut self, index: usize, outcome: &Outcome, opens: bool) {
         self.states[index] = match outcome {
+            _ if opens => State::Passed,
             Outcome::Passed => State::Passed,
             Outcome::Failed(_) | Outcome::Errored(_) => {
                 State::Stopped(Skip::BlockedBy { id: self.plan.steps[index].check.id.to_owned() })

@@ -4,10 +4,12 @@ use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Severity, Stop, check};
 use serde_json::Value;
 
+use crate::applications::App;
 use crate::faults::{dashboard as faults, gate, gateway};
 use crate::gateway::diagnose::{blame, gate as gate_cause, taken_by};
 use crate::objects;
 use crate::recognise::{Answered, expect, expect_refusal, who};
+use crate::stand_in::{left_out, witness_of};
 
 const SECURITY: &[Profile] = &[Profile::Core, Profile::Security];
 
@@ -84,6 +86,9 @@ pub static CHECKS: &[Check] = &[
 /// no success.
 pub async fn json(cx: &Ctx, path: &str) -> Checked<Checked<(String, Value)>> {
     let answer = cx.user_session().await?.get(path).await?;
+    if witness_of(cx, &answer, App::Dashboard).is_some() {
+        return Err(left_out(App::Dashboard));
+    }
     match answer.json() {
         Some(found) if answer.status.is_success() => Ok(Ok((answer.at(), found))),
         _ => {
@@ -97,6 +102,9 @@ async fn unknown_path(cx: &Ctx) -> Checked {
     let session = cx.user_session().await?;
     for path in ["/api/no-such-route", "/api/workgroup/no-such-route", "/api"] {
         let answer = session.get(path).await?;
+        if witness_of(cx, &answer, App::Dashboard).is_some() {
+            return Err(left_out(App::Dashboard));
+        }
         if let Err(stop) = expect(&answer, &Answered::DashboardNoRoute) {
             return Err(blame(stop, taken_by(cx, path).await));
         }
@@ -108,6 +116,9 @@ async fn metrics(cx: &Ctx) -> Checked {
     let session = cx.user_session().await?;
     for path in ["/api/metrics", "/api/metrics/node", "/api/metrics/podcpu", "/api/metrics/podmem"] {
         let answer = session.get(path).await?;
+        if witness_of(cx, &answer, App::Dashboard).is_some() {
+            return Err(left_out(App::Dashboard));
+        }
         let json = answer.json();
         let says_so = answer.status.as_u16() == 405 && json.as_ref().is_some_and(|json| json.get("error").is_some());
         if says_so || (answer.status.is_success() && json.is_some()) {
@@ -147,6 +158,9 @@ async fn debug_is_closed(cx: &Ctx) -> Checked {
         return Err(blame(stop, gate_cause(cx).await));
     }
     let answer = cx.user_session().await?.get("/debug").await?;
+    if witness_of(cx, &answer, App::Dashboard).is_some() {
+        return Err(left_out(App::Dashboard));
+    }
     let user = answer.json().map(|json| objects::text(&json, "/user/email").to_owned()).unwrap_or_default();
     if user == cx.user().email {
         return Ok(());

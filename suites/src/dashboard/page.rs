@@ -9,7 +9,8 @@ use url::Url;
 use crate::applications::App;
 use crate::faults::{dashboard as faults, gateway};
 use crate::gateway::diagnose::{blame, route, taken_by};
-use crate::recognise::{Answered, expect, who};
+use crate::recognise::who;
+use crate::stand_in::expect_page;
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -70,7 +71,7 @@ fn assets(page: &Answer) -> Vec<(Url, &'static str)> {
 async fn assets_load(cx: &Ctx) -> Checked {
     let session = cx.user_session().await?;
     let page = session.get("/").await?;
-    if let Err(stop) = expect(&page, &Answered::Page(App::Dashboard)) {
+    if let Err(stop) = expect_page(cx, &page, App::Dashboard) {
         return Err(blame(stop, route(cx, App::Dashboard.entry()).await));
     }
     let assets = assets(&page);
@@ -97,7 +98,7 @@ async fn deep_links_open(cx: &Ctx) -> Checked {
     let session = cx.user_session().await?;
     for path in ["/_/jupyter/?ns=kubeflow-user-example-com", "/manage-users", "/activity"] {
         let answer = session.get(path).await?;
-        if let Err(stop) = expect(&answer, &Answered::Page(App::Dashboard)) {
+        if let Err(stop) = expect_page(cx, &answer, App::Dashboard) {
             return Err(blame(stop, route(cx, App::Dashboard.entry()).await));
         }
     }

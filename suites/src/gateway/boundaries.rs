@@ -7,7 +7,8 @@ use http::StatusCode;
 use super::diagnose::{self, blame};
 use crate::applications::{App, ENTRIES};
 use crate::faults::gateway as faults;
-use crate::recognise::{Answered, expect, who};
+use crate::recognise::{Answered, who};
+use crate::stand_in::{expect_app, left_out, witness_of};
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -100,7 +101,7 @@ async fn unknown_path(cx: &Ctx) -> Checked {
     let session = cx.user_session().await?;
     for path in ["/no-such-application/", "/no-such-application", "/notebook/no-such-namespace/no-such-notebook/"] {
         let answer = session.get(path).await?;
-        if let Err(stop) = expect(&answer, &Answered::Page(App::Dashboard)) {
+        if let Err(stop) = expect_app(cx, &answer, App::Dashboard) {
             return Err(blame(stop, diagnose::taken_by(cx, path).await));
         }
     }
@@ -112,7 +113,7 @@ async fn whole_segments(cx: &Ctx) -> Checked {
     for app in [App::Jupyter, App::Katib, App::Volumes, App::Tensorboards] {
         let path = format!("{}-of-another", app.entry().page.trim_end_matches('/'));
         let answer = session.get(&path).await?;
-        if let Err(stop) = expect(&answer, &Answered::Page(App::Dashboard)) {
+        if let Err(stop) = expect_app(cx, &answer, App::Dashboard) {
             return Err(blame(stop, diagnose::taken_by(cx, &path).await));
         }
     }
@@ -123,7 +124,10 @@ async fn rewritten(cx: &Ctx) -> Checked {
     let session = cx.user_session().await?;
     for entry in ENTRIES.iter().filter(|entry| matches!(entry.app, App::Jupyter | App::Volumes | App::Tensorboards)) {
         let answer = session.get(&format!("{}info", entry.page)).await?;
-        if !matches!(who(&answer), Answered::WebApp { success: true, .. }) {
+        let witness = witness_of(cx, &answer, entry.app);
+        if witness.as_ref().is_none_or(|stand_in| stand_in.path != "/info")
+            && !matches!(who(&answer), Answered::WebApp { success: true, .. })
+        {
             let stop = Stop::failed(
                 format!("the {} sees /info and answers JSON", entry.app.name()),
                 format!("answered: {} ({})", who(&answer), answer.summary()),
@@ -139,6 +143,9 @@ async fn katib_api(cx: &Ctx) -> Checked {
     let names = answer.json().and_then(|json| json.as_array().cloned()).unwrap_or_default();
     if answer.status == StatusCode::OK && names.iter().any(|name| name == "kubeflow") {
         return Ok(());
+    }
+    if witness_of(cx, &answer, App::Katib).is_some_and(|stand_in| stand_in.path == "/katib/fetch_namespaces") {
+        return Err(left_out(App::Katib));
     }
     let stop = Stop::failed(
         "Katib answers a JSON list of namespaces with kubeflow in it",

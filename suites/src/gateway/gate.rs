@@ -9,7 +9,8 @@ use super::diagnose::{self, blame};
 use crate::applications::{App, ENTRIES, owner};
 use crate::faults::gate;
 use crate::metadata;
-use crate::recognise::{Answered, expect, expect_refusal, who};
+use crate::recognise::{Answered, expect_refusal, who};
+use crate::stand_in::{expect_app, witness};
 
 const SECURITY: &[Profile] = &[Profile::Core, Profile::Security];
 
@@ -132,6 +133,7 @@ async fn lookalikes_are_closed(cx: &Ctx) -> Checked {
     match who(&answer) {
         Answered::ExpressNoRoute => Ok(()),
         Answered::Page(app) if Some(app) == known => Ok(()),
+        _ if witness(cx, &answer).is_some_and(|stand_in| stand_in.place() == known) => Ok(()),
         other => Err(Stop::errored(
             "precondition",
             format!("the control of this check failed: with a session, {} was answered by {other}", LOOKALIKES[0]),
@@ -147,7 +149,7 @@ async fn websocket_is_guarded(cx: &Ctx) -> Checked {
     }
     // No notebook owns the path, so the dashboard gets the request; it knows no websockets and answers its page.
     let answer = upgrade(&cx.user_session().await?, PATH).await?;
-    expect(&answer, &Answered::Page(App::Dashboard))
+    expect_app(cx, &answer, App::Dashboard)
 }
 
 async fn upgrade(session: &Session, path: &str) -> Checked<Answer> {

@@ -8,6 +8,7 @@ use crate::applications::App;
 use crate::faults::{gate, gateway as faults};
 use crate::metadata;
 use crate::recognise::{Answered, expect};
+use crate::stand_in::{expect_page, left_out, witness_of};
 
 const fn virtual_service(place: &'static str) -> Source {
     source("kubeflow/manifests", place)
@@ -167,18 +168,23 @@ pub static CHECKS: &[Check] = &[
 
 async fn opens(cx: &Ctx, app: App) -> Checked {
     let answer = cx.user_session().await?.get(app.entry().page).await?;
-    match expect(&answer, &Answered::Page(app)) {
-        Ok(()) => Ok(()),
-        Err(_) if app == App::Models && diagnose::is_left_out(cx, app.entry()).await? => {
-            Err(Stop::absent("KServe models web app"))
-        }
-        Err(stop) => Err(blame(stop, diagnose::route(cx, app.entry()).await)),
+    let stop = match expect_page(cx, &answer, app) {
+        Err(stop @ Stop::Failed(_)) => stop,
+        judged => return judged,
+    };
+    let said = app.entry().part().is_some_and(|part| cx.leaves_out(part));
+    if (said || app == App::Models) && diagnose::is_left_out(cx, app.entry()).await? {
+        return Err(if said { Stop::LeftOut(app.name().to_owned()) } else { Stop::absent(app.name()) });
     }
+    Err(blame(stop, diagnose::route(cx, app.entry()).await))
 }
 
 async fn metadata_answers(cx: &Ctx) -> Checked {
     let session = cx.user_session().await?;
     let answer = metadata::artifact_types(&session).await?;
+    if witness_of(cx, &answer, App::Metadata).is_some() {
+        return Err(left_out(App::Metadata));
+    }
     match expect(&answer, &Answered::GrpcWeb) {
         Ok(()) => Ok(()),
         Err(stop) => Err(blame(stop, diagnose::route(cx, App::Metadata.entry()).await)),

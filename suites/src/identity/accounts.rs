@@ -89,7 +89,7 @@ async fn service_account(cx: &Ctx) -> Checked {
     for (what, audience, wanted) in tries {
         let token = token(cx, &namespace, audience).await?;
         let answer = cx.browser().request(Method::GET, DASHBOARD).bearer(&token).send().await?;
-        let actual = seen(&answer);
+        let actual = seen(cx, &answer);
         if actual != wanted {
             return Err(differs(cx, &answer, what, &wanted, &actual).await);
         }

@@ -105,7 +105,7 @@ async fn two_tokens(cx: &Ctx) -> Checked {
 
 /// The rightful user is seen, or nobody is let in.
 async fn user_or_refused(cx: &Ctx, answer: &Answer, what: &str, user: &Seen) -> Checked {
-    match seen(answer) {
+    match seen(cx, answer) {
         Seen::Refused => Ok(()),
         actual if actual == *user => Ok(()),
         actual => Err(differs(cx, answer, what, &Seen::Refused, &actual).await),

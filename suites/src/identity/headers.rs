@@ -178,7 +178,7 @@ async fn underscores(cx: &Ctx) -> Checked {
     let user = Seen::User(cx.user().email.clone());
     for path in std::iter::once(&DASHBOARD).chain(WEB_APPS) {
         let answer = session.request(Method::GET, path).header("kubeflow_userid", MALLORY).send().await?;
-        match seen(&answer) {
+        match seen(cx, &answer) {
             actual if actual == user => {}
             // Both names in one: no user of that name has rights.
             Seen::User(mixture) if mixture.contains(&cx.user().email) && mixture != MALLORY => cx.finding(

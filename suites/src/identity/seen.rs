@@ -9,6 +9,7 @@ use crate::applications::owner;
 use crate::gateway::diagnose::{Cause, blame, gate};
 use crate::objects::{self, CONFIG_MAP, DEPLOYMENT, ENVOY_FILTER, REQUEST_AUTHENTICATION};
 use crate::recognise::{Answered, who};
+use crate::stand_in::witness;
 
 /// Where the dashboard says whom it sees.
 pub const DASHBOARD: &str = "/api/workgroup/env-info";
@@ -47,12 +48,15 @@ impl std::fmt::Display for Seen {
     }
 }
 
-/// Whom the application behind [`DASHBOARD`] or one of [`WEB_APPS`] saw.
+/// Whom the application behind [`DASHBOARD`] or one of [`WEB_APPS`] saw; a stand-in in its place says it by the header.
 #[must_use]
-pub fn seen(answer: &Answer) -> Seen {
+pub fn seen(cx: &Ctx, answer: &Answer) -> Seen {
     let answered = who(answer);
     if answered.is_refusal() {
         return Seen::Refused;
+    }
+    if let Some(stand_in) = witness(cx, answer) {
+        return stand_in.header(cx.version().auth().identity.header).map_or(Seen::Nobody, Seen::User);
     }
     if let Answered::WebApp { user, .. } = answered {
         return user.map_or(Seen::Nobody, Seen::User);
@@ -69,7 +73,7 @@ pub fn seen(answer: &Answer) -> Seen {
 /// Sends a request, and fails unless the application sees `wanted`.
 pub async fn expect_seen(cx: &Ctx, request: RequestBuilder<'_>, what: &str, wanted: &Seen) -> Checked<Answer> {
     let answer = request.send().await?;
-    let actual = seen(&answer);
+    let actual = seen(cx, &answer);
     if actual == *wanted {
         return Ok(answer);
     }

@@ -193,7 +193,7 @@ async fn expired(cx: &Ctx) -> Checked {
     let user = Seen::User(cx.user().email.clone());
     let control = forge::signed(&key.0, &forge::dated(&like.claims, 60, 3600, &json!({})))?;
     let answer = browser.request(Method::GET, DASHBOARD).bearer(&control).send().await?;
-    if seen(&answer) != user {
+    if seen(cx, &answer) != user {
         let message = format!("the control failed: a token of Dex's key got {}", answer.summary());
         return Err(Stop::errored("precondition", message));
     }
@@ -224,7 +224,7 @@ async fn other_audience(cx: &Ctx) -> Checked {
         return refused(cx, "a token for another client", &token).await;
     }
     let answer = cx.browser().request(Method::GET, DASHBOARD).bearer(&token).send().await?;
-    match seen(&answer) {
+    match seen(cx, &answer) {
         // Somebody has configured audiences: better than the release.
         Seen::Refused => Ok(()),
         Seen::User(user) if user == cx.user().email => {

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clusters::versions::inventory::WebhookKind;
+use clusters::versions::parts;
 use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, check};
 use kube::api::DynamicObject;
@@ -121,7 +122,10 @@ async fn configurations(cx: &Ctx) -> Checked {
         let configuration =
             found.iter().find(|found| found.kind == wanted.kind && objects::name(&found.object) == wanted.name);
         match configuration {
-            None => differences.add(object, "is absent"),
+            None => {
+                let (namespace, name) = wanted.service;
+                differences.add_missing(cx, parts::of_object(namespace, name), object, "is absent");
+            }
             Some(found) => {
                 let (namespace, name) = wanted.service;
                 if let Some(other) = found.webhooks().iter().find(|hook| service(hook) != Some(wanted.service)) {

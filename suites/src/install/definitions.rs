@@ -1,5 +1,6 @@
 //! Namespaces, definitions of custom resources, and the objects that controllers are configured with.
 
+use clusters::versions::parts;
 use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Severity, check};
 use kube::api::DynamicObject;
@@ -71,7 +72,7 @@ async fn namespaces(cx: &Ctx) -> Checked {
     for wanted in cx.version().namespaces() {
         let object = format!("Namespace {}", wanted.name);
         match found.iter().find(|namespace| objects::name(namespace) == wanted.name) {
-            None => differences.add(object, "is absent"),
+            None => differences.add_missing(cx, parts::of_object(wanted.name, ""), object, "is absent"),
             Some(namespace) if namespace.metadata.deletion_timestamp.is_some() => {
                 differences.add(object, format!("is being deleted{}", what_it_waits_for(namespace)));
             }
@@ -105,7 +106,7 @@ async fn definitions(cx: &Ctx) -> Checked {
     for wanted in cx.version().crds() {
         let object = format!("CustomResourceDefinition {} ({})", wanted.name, wanted.owner);
         let Some(definition) = found.iter().find(|definition| objects::name(definition) == wanted.name) else {
-            differences.add(object, "is absent");
+            differences.add_missing(cx, parts::of_owner(wanted.owner), object, "is absent");
             continue;
         };
         let kind = objects::text(&definition.data, "/spec/names/kind");
@@ -139,19 +140,21 @@ async fn configuration(cx: &Ctx) -> Checked {
     let mut differences = Differences::default();
     let issuers = objects::all(cx, CLUSTER_ISSUER).await?;
     if !issuers.iter().any(|issuer| objects::name(issuer) == "kubeflow-self-signing-issuer") {
-        differences.add("ClusterIssuer kubeflow-self-signing-issuer", "is absent");
+        let part = parts::named("cert-manager");
+        differences.add_missing(cx, part, "ClusterIssuer kubeflow-self-signing-issuer", "is absent");
     }
     // Up to v1.9 the hook is a CompositeController, since v1.10 a DecoratorController; both do the same.
     let mut hooks = objects::all(cx, COMPOSITE_CONTROLLER).await?;
     hooks.extend(objects::all(cx, DECORATOR_CONTROLLER).await?);
     if !hooks.iter().any(|hook| objects::name(hook) == "kubeflow-pipelines-profile-controller") {
-        differences.add("metacontroller's hook kubeflow-pipelines-profile-controller", "is absent");
+        let hook = "metacontroller's hook kubeflow-pipelines-profile-controller";
+        differences.add_missing(cx, parts::named("metacontroller"), hook, "is absent");
     }
     if objects::get(cx, GATEWAY, "kubeflow", "kubeflow-gateway").await?.is_none() {
         differences.add("Gateway kubeflow/kubeflow-gateway", "is absent");
     }
     if objects::all(cx, PROFILE).await?.is_empty() {
-        differences.add("a Profile", "is absent: nobody has a namespace");
+        differences.add_missing(cx, parts::named("profiles"), "a Profile", "is absent: nobody has a namespace");
     }
     differences.judge("the objects that configure the platform's controllers exist", "apply the release again")
 }

@@ -8,7 +8,10 @@ pub mod services;
 pub mod storage;
 pub mod workloads;
 
-use harness::{Stop, Suite};
+use std::collections::BTreeSet;
+
+use clusters::versions::parts::Part;
+use harness::{Ctx, Stop, Suite};
 
 /// The suite.
 pub static SUITE: Suite = Suite {
@@ -28,7 +31,10 @@ pub static SUITE: Suite = Suite {
 
 /// What differs, collected over many objects: one failure names them all, so that they are fixed in one go.
 #[derive(Debug, Default)]
-struct Differences(Vec<Difference>);
+struct Differences {
+    found: Vec<Difference>,
+    left_out: BTreeSet<&'static str>,
+}
 
 #[derive(Debug)]
 struct Difference {
@@ -42,19 +48,37 @@ const SHOWN: usize = 5;
 impl Differences {
     /// Adds an object, and how it differs.
     fn add(&mut self, object: impl Into<String>, how: impl Into<String>) {
-        self.0.push(Difference { object: object.into(), how: how.into() });
+        self.found.push(Difference { object: object.into(), how: how.into() });
+    }
+
+    /// Adds an object that is missing, unless it belongs to a part that the site is said to leave out.
+    fn add_missing(
+        &mut self,
+        cx: &Ctx,
+        part: Option<&'static Part>,
+        object: impl Into<String>,
+        how: impl Into<String>,
+    ) {
+        match part.filter(|part| cx.leaves_out(part)) {
+            Some(part) => _ = self.left_out.insert(part.title),
+            None => self.add(object, how),
+        }
     }
 
     /// Passes if there are none.
     ///
     /// # Errors
     /// [`Stop::Failed`] that names the first few; the first one is the cause, with what to do about it.
+    /// [`Stop::LeftOut`] if nothing differs but what the site leaves out.
     fn judge(self, expected: &str, fix: &str) -> harness::Checked {
-        let Some(first) = self.0.first() else { return Ok(()) };
+        let Some(first) = self.found.first() else {
+            let left_out: Vec<&str> = self.left_out.into_iter().collect();
+            return if left_out.is_empty() { Ok(()) } else { Err(Stop::LeftOut(left_out.join(", "))) };
+        };
         let mut actual: Vec<String> =
-            self.0.iter().take(SHOWN).map(|Difference { object, how }| format!("{object} {how}")).collect();
-        if self.0.len() > SHOWN {
-            actual.push(format!("and {} more", self.0.len() - SHOWN));
+            self.found.iter().take(SHOWN).map(|Difference { object, how }| format!("{object} {how}")).collect();
+        if self.found.len() > SHOWN {
+            actual.push(format!("and {} more", self.found.len() - SHOWN));
         }
         Err(Stop::failed(expected, actual.join("; "))
             .at(first.object.clone())
@@ -79,5 +103,15 @@ mod tests {
         assert_eq!(failure.cause.as_deref(), Some("Service kubeflow/s1 is absent"));
         assert!(failure.actual.ends_with("Service kubeflow/s5 is absent; and 2 more"), "{}", failure.actual);
         assert!(Differences::default().judge("x", "y").is_ok());
+    }
+
+    #[test]
+    fn what_is_left_out_is_no_pass() {
+        let left_out = BTreeSet::from(["Katib", "KServe"]);
+        let mut differences = Differences { left_out: left_out.clone(), ..Differences::default() };
+        assert_eq!(differences.judge("x", "y"), Err(Stop::LeftOut("KServe, Katib".to_owned())));
+        differences = Differences { left_out, ..Differences::default() };
+        differences.add("Service kubeflow/s", "is absent");
+        assert!(matches!(differences.judge("x", "y"), Err(Stop::Failed(_))));
     }
 }

@@ -1,5 +1,6 @@
 //! Services, and who answers for them.
 
+use clusters::versions::parts;
 use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, check};
 
@@ -64,18 +65,19 @@ async fn endpoints(cx: &Ctx) -> Checked {
     let mut differences = Differences::default();
     for wanted in cx.version().services() {
         let object = format!("Service {}/{}", wanted.namespace, wanted.name);
+        let part = parts::of_object(wanted.namespace, wanted.name);
         let found = services
             .iter()
             .find(|service| objects::namespace(service) == wanted.namespace && objects::name(service) == wanted.name);
         let Some(service) = found else {
-            differences.add(object, "is absent");
+            differences.add_missing(cx, part, object, "is absent");
             continue;
         };
         let live =
             slices.iter().any(|slice| objects::namespace(slice) == wanted.namespace && is_live(slice, wanted.name));
         if !live {
             let selector = service.data.pointer("/spec/selector").cloned().unwrap_or_default();
-            differences.add(object, format!("has no ready endpoint; it selects {selector}"));
+            differences.add_missing(cx, part, object, format!("has no ready endpoint; it selects {selector}"));
         }
     }
     differences.judge(

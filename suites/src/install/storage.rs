@@ -1,5 +1,6 @@
 //! Volumes, and the stores that Pipelines and Katib keep their data in.
 
+use clusters::versions::parts;
 use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Stop, check};
 use kube::api::DynamicObject;
@@ -103,7 +104,10 @@ async fn claims(cx: &Ctx) -> Checked {
             .iter()
             .find(|claim| objects::namespace(claim) == wanted.namespace && objects::name(claim) == wanted.name);
         match claim.map(|claim| text(&claim.data, "/status/phase")) {
-            None => differences.add(object, "is absent"),
+            None => {
+                let part = parts::of_object(wanted.namespace, wanted.name);
+                differences.add_missing(cx, part, object, "is absent");
+            }
             Some("Bound") => {}
             Some(phase) => differences.add(object, format!("is {phase}")),
         }
@@ -147,7 +151,7 @@ async fn stores(cx: &Ctx) -> Checked {
             .map(|endpoint| text(endpoint, "/targetRef/name"))
             .collect();
         if behind.is_empty() {
-            differences.add(object, "has no endpoint");
+            differences.add_missing(cx, parts::of_object("kubeflow", store.service), object, "has no endpoint");
         } else if let Some(pod) = behind.iter().find(|name| {
             let pod = pods.iter().find(|pod| objects::name(pod) == **name);
             !pod.is_some_and(|pod| keeps_data_on(pod, store.claim))

@@ -1,6 +1,7 @@
 //! What runs pods, and whether it has them.
 
 use clusters::versions::inventory::{Workload, WorkloadKind};
+use clusters::versions::parts;
 use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Seconds, check};
 use kube::api::DynamicObject;
@@ -95,7 +96,10 @@ async fn ready(cx: &Ctx, kinds: &[WorkloadKind]) -> Checked {
         for wanted in cx.version().workloads().filter(|workload| workload.kind == *kind) {
             let object = format!("{} {}/{}", kind.name(), wanted.namespace, wanted.name);
             match find(&found, wanted) {
-                None => differences.add(object, "is absent"),
+                None => {
+                    let part = parts::of_object(wanted.namespace, wanted.name);
+                    differences.add_missing(cx, part, object, "is absent");
+                }
                 Some(workload) => {
                     if let Some(how) = what_is_not_rolled_out(workload, wanted) {
                         differences.add(object, how);

@@ -12,7 +12,8 @@ use super::steps::{FirstLogin, hands_out_session};
 use crate::applications::App;
 use crate::faults::{gate, login as faults};
 use crate::gateway::diagnose::blame;
-use crate::recognise::{Answered, expect, who};
+use crate::recognise::{Answered, who};
+use crate::stand_in::expect_app;
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -312,7 +313,7 @@ async fn session_is_handed_out(cx: &Ctx) -> Checked {
         return Err(lost(cx, &first.trail, "the page that the login began at").await);
     }
     let answer = first.session.get("/").await?;
-    match expect(&answer, &Answered::Page(App::Dashboard)) {
+    match expect_app(cx, &answer, App::Dashboard) {
         Ok(()) => Ok(()),
         Err(stop) => Err(blame(stop, diagnose::login(cx).await)),
     }

@@ -13,6 +13,7 @@ use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Actor, Visit, repository};
+use crate::object;
 use crate::platform::World;
 use crate::switches;
 
@@ -37,7 +38,7 @@ pub(crate) fn in_place_of(world: &World, image: &str) -> Option<&'static dyn Act
 
 impl Actor for Echo {
     fn serve(&self, visit: Visit, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
-        let said = said(&visit.container, &request).to_string();
+        let said = said(&visit, &request).to_string();
         let upgrades =
             request.headers().get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
         let reply = if upgrades { switched(&said) } else { plain(said) };
@@ -46,7 +47,7 @@ impl Actor for Echo {
 }
 
 /// What arrived. The route is the name of the container.
-fn said(route: &str, request: &Request<Body>) -> Value {
+fn said(visit: &Visit, request: &Request<Body>) -> Value {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let headers: Vec<_> = request
         .headers()
@@ -57,7 +58,8 @@ fn said(route: &str, request: &Request<Body>) -> Value {
         .collect();
     json!({
         "backend": "echo",
-        "route": route,
+        "route": visit.container,
+        "pod": object::name(&visit.pod),
         "request_line": format!("{} {target} HTTP/1.1", request.method()),
         "headers": headers,
     })

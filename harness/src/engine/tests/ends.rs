@@ -34,6 +34,19 @@ async fn a_check_that_panics_errs_with_the_place_and_the_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_site_leaves_out_is_absent_and_the_checks_after_it_go_on() {
+    let checks = vec![
+        made_up("TST-001", |_| Box::pin(async { Err(Stop::LeftOut("Katib".to_owned())) })),
+        made_up("TST-002", takes!(10)).after(&["TST-001"]),
+    ];
+    let results = results_of(&[suite("one", checks)], environment()).await;
+    let absent = Outcome::Skipped(Skip::FeatureAbsent { feature: "Katib".into() });
+    assert_eq!(outcome(&results, "TST-001"), &absent);
+    assert_eq!(outcome(&results, "TST-002"), &Outcome::Passed);
+    assert_eq!(crate::exit::code(&results), crate::exit::PARTIAL);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_that_never_ends_is_ended_when_its_time_is_up() {
     let checks = vec![made_up("TST-001", |_| Box::pin(std::future::pending())), made_up("TST-002", takes!(10))];
     let results = results_of(&[suite("one", checks)], environment()).await;

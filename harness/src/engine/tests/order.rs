@@ -229,7 +229,7 @@ proptest! {
             turn = turn.rotate_left(7);
             let index = running.swap_remove(usize::try_from(turn % u64::try_from(running.len()).unwrap()).unwrap());
             let ended = outcome_of(rows[index].2);
-            schedule.ended(index, &ended);
+            schedule.ended(index, &ended, ended == Outcome::Passed);
             prop_assert!(outcomes[index].replace(ended).is_none());
         }
         prop_assert!(outcomes.iter().all(Option::is_some), "{outcomes:?}");
