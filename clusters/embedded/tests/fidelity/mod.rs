@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +127,7 @@ static WRITING: Mutex<()> = Mutex::new(());
 
 /// Holds what was found against the committed figures, prints both, and fails unless they agree.
 pub fn judge(component: &str, version: &str, found: &Found) {
-    let _alone = WRITING.lock().unwrap();
+    let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut all = read(component);
     let listed = all.iter_mut().find(|one| one.version == version);
     let listed = listed.unwrap_or_else(|| panic!("docs/fidelity/{component}.yaml has no version {version}"));

@@ -25,6 +25,13 @@ impl Substitution {
         }
     }
 
+    /// What stands now for a token whose beginning an application received: `Bearer beginning...(length)`.
+    pub fn of_shortened(&self, recorded: &str) -> Option<String> {
+        let end = format!("...({})", "Bearer ".len() + recorded.len());
+        let is_it = |known: &str| known.strip_suffix(&end).is_some_and(|beginning| recorded.starts_with(beginning));
+        self.0.iter().find(|(known, _)| is_it(known)).map(|(_, now)| now.clone())
+    }
+
     /// Learns from a recorded answer and the one that came now.
     pub fn learn(&mut self, recorded: &Recorded, now: &Answer) {
         self.learn_cookies(&recorded.headers, &now.headers);
