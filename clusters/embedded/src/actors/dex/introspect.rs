@@ -30,9 +30,10 @@ fn verified(server: &Server, token: &str) -> Result<Value, String> {
         ));
     }
     let expiry = claims.get("exp").and_then(Value::as_i64).unwrap_or_default();
-    if expiry < Timestamp::now().as_second() {
-        let time = Timestamp::from_second(expiry).map(|time| time.strftime("%F %T +0000 UTC").to_string());
-        return Err(format!("oidc: token is expired (Token Expiry: {})", time.unwrap_or_default()));
+    let expiry = Timestamp::from_second(expiry).unwrap_or_default();
+    if expiry < Timestamp::now() {
+        let time = expiry.strftime("%F %T +0000 UTC");
+        return Err(format!("oidc: token is expired (Token Expiry: {time})"));
     }
     Ok(claims)
 }

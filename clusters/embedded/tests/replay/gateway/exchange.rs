@@ -28,7 +28,7 @@ pub async fn send(address: &str, request: &str) -> Answer {
     let _ = stream.write_all(&bytes).await;
     let mut received = Vec::new();
     let read = async {
-        let mut chunk = [0; 65536];
+        let mut chunk = vec![0; 65536];
         loop {
             match stream.read(&mut chunk).await {
                 Ok(0) | Err(_) => break,

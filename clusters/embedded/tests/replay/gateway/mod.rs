@@ -5,6 +5,7 @@ mod exchange;
 mod forged;
 mod recording;
 mod situations;
+mod situations_a;
 mod substitution;
 mod view;
 
@@ -67,22 +68,10 @@ async fn replay(name: &str, release: Release, listeners: &[(&str, Listener)]) {
         platforms.insert((*listener).to_owned(), start(*kind, objects.unwrap()).await);
     }
     let mut substitution = Substitution::default();
-    // The client's published secret, which the laboratory used; the blueprint has its own.
     if manifests.is_none() {
-        substitution.put("pUBnBOY80SnXgjibTYM9ZWNzY2xreNGQok", "blueprint-client-secret");
-        substitution.put(
-            "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpwVUJuQk9ZODBTblhnamliVFlNOVpXTnpZMnhyZU5HUW9r",
-            "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpibHVlcHJpbnQtY2xpZW50LXNlY3JldA==",
-        );
+        client_secret(&mut substitution);
     }
-    for (name, audience) in [
-        ("right", "istio-ingressgateway.istio-system.svc.cluster.local"),
-        ("default", ""),
-        ("both", "istio-ingressgateway.istio-system.svc.cluster.local,https://kubernetes.default.svc.cluster.local"),
-        ("pipelines", "pipelines.kubeflow.org"),
-    ] {
-        substitution.put(&format!("<k8s-sa-token:{name}>"), &account_token(&platforms["main"], audience));
-    }
+    accounts(&platforms["main"], &mut substitution);
     for one in &recorded {
         match platforms.get(&one.listener) {
             Some(platform) => {
@@ -94,6 +83,27 @@ async fn replay(name: &str, release: Release, listeners: &[(&str, Listener)]) {
     }
     fidelity::judge("gateway", &name.replace("gateway-", "v"), &found);
     assert!(found.alike * 100 >= (found.alike + found.different.len()) * 98, "fewer than 98 % alike");
+}
+
+/// The client's published secret, which the laboratory used; the blueprint has its own.
+fn client_secret(substitution: &mut Substitution) {
+    substitution.put("pUBnBOY80SnXgjibTYM9ZWNzY2xreNGQok", "blueprint-client-secret");
+    substitution.put(
+        "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpwVUJuQk9ZODBTblhnamliVFlNOVpXTnpZMnhyZU5HUW9r",
+        "a3ViZWZsb3ctb2lkYy1hdXRoc2VydmljZTpibHVlcHJpbnQtY2xpZW50LXNlY3JldA==",
+    );
+}
+
+/// Tokens of a service account that the recordings only name, and whom they are for.
+fn accounts(platform: &Platform, substitution: &mut Substitution) {
+    for (name, audience) in [
+        ("right", "istio-ingressgateway.istio-system.svc.cluster.local"),
+        ("default", ""),
+        ("both", "istio-ingressgateway.istio-system.svc.cluster.local,https://kubernetes.default.svc.cluster.local"),
+        ("pipelines", "pipelines.kubeflow.org"),
+    ] {
+        substitution.put(&format!("<k8s-sa-token:{name}>"), &account_token(platform, audience));
+    }
 }
 
 async fn start(listener: Listener, mut all: Vec<Value>) -> Platform {

@@ -20,7 +20,7 @@ use crate::fidelity::{self, Found};
 use crate::recordings;
 
 /// How long a change may take to arrive at the gateway.
-const CHANGED_WITHIN: Duration = Duration::from_secs(20);
+pub const CHANGED_WITHIN: Duration = Duration::from_secs(20);
 /// The name of the laboratory's key for service accounts.
 const CLUSTER_KEY: &str = "k8s-key-1";
 const HOME: &str = "kubeflow-user-example-com";
@@ -119,7 +119,7 @@ fn in_place_of(platform: &Platform, token: &str, signer: &Forger, stranger: &For
     }
 }
 
-fn find<'a>(objects: &'a mut [Value], kind: &str, name: &str) -> &'a mut Value {
+pub fn find<'a>(objects: &'a mut [Value], kind: &str, name: &str) -> &'a mut Value {
     objects.iter_mut().find(|object| object["kind"] == kind && object["metadata"]["name"] == name).unwrap()
 }
 
@@ -141,7 +141,7 @@ fn fetch_provider_keys(objects: &mut [Value]) {
 }
 
 /// The laboratory's Dex kept its records in memory: its keys are new after a restart.
-fn keep_in_memory(objects: &mut [Value]) {
+pub fn keep_in_memory(objects: &mut [Value]) {
     let config = &mut find(objects, "ConfigMap", "dex")["data"]["config.yaml"];
     let text = config.as_str().unwrap().replace("{type: kubernetes, config: {inCluster: true}}", "{type: memory}");
     assert!(text.contains("type: memory"));
@@ -167,7 +167,7 @@ fn trust_own_accounts(platform: &Platform) {
 }
 
 /// Sets Dex' replicas and waits until it answers, or no longer does.
-async fn scale_dex(platform: &Platform, replicas: u32) {
+pub async fn scale_dex(platform: &Platform, replicas: u32) {
     let key = Key::new("apps", "deployments", "auth", "dex");
     let changed = platform.world().store.update(&key, None, |dex| {
         let changes = dex["spec"]["replicas"] != json!(replicas);
