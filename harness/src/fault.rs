@@ -91,6 +91,23 @@ impl Fault {
         self
     }
 
+    /// Whether it can be applied to a real cluster: it has no switch of the embedded platform.
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        !self.changes.iter().any(|change| matches!(change, Change::Switch(_)))
+    }
+
+    /// Whether [`Applied::undo`] brings everything back: what hangs on a namespace, a definition or a volume claim goes
+    /// with it and does not come back.
+    #[must_use]
+    pub fn is_reversible(&self) -> bool {
+        const TAKE_OTHERS_ALONG: [&str; 3] = ["Namespace", "CustomResourceDefinition", "PersistentVolumeClaim"];
+        !self.changes.iter().any(|change| match change {
+            Change::Delete(object) => TAKE_OTHERS_ALONG.contains(&object.kind),
+            _ => false,
+        })
+    }
+
     /// Limits the fault to contracts.
     pub const fn only(mut self, contracts: &'static [Contract]) -> Self {
         self.contracts = contracts;

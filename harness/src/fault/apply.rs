@@ -17,6 +17,8 @@ const SWITCHES: Ref = super::object("v1", "ConfigMap", "embedded-reference-platf
 const GONE_WITHIN: Duration = Duration::from_secs(20);
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often an object is written that its controller writes, too: each time another one was faster.
+const WRITE_TRIES: u32 = 20;
 
 /// Why a fault could not be applied or taken back.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +85,13 @@ enum Restore {
     Gone(Served, Box<DynamicObject>),
 }
 
+impl Restore {
+    fn is_workload(&self) -> bool {
+        let (Self::AsItWas(served, _) | Self::Gone(served, _)) = self;
+        served.resource.group == "apps"
+    }
+}
+
 /// What takes an applied fault back. It does not act by itself: a platform that is thrown away needs no repair.
 #[must_use]
 pub struct Applied {
@@ -120,14 +129,17 @@ impl Fault {
 }
 
 impl Applied {
-    /// Takes everything back, last change first. What hung on a deleted object (owned objects, the contents of a
-    /// namespace) does not come back with it.
+    /// Takes everything back, last change first, but workloads after everything else: a program that reads its
+    /// configuration when it starts must not start before that is right again. What hung on a deleted object (owned
+    /// objects, the contents of a namespace) does not come back with it.
     ///
     /// # Errors
     /// [`FaultError`] of the first change that could not be taken back; the others are taken back all the same.
     pub async fn undo(mut self) -> Result<(), FaultError> {
         let mut outcome = Ok(());
-        while let Some(restore) = self.done.pop() {
+        self.done.reverse();
+        self.done.sort_by_key(Restore::is_workload);
+        for restore in std::mem::take(&mut self.done) {
             let undone = match restore {
                 Restore::AsItWas(served, before) => self.put_back(&served, *before).await,
                 Restore::Gone(served, object) => self.delete(&served, &object).await,
@@ -310,24 +322,35 @@ impl Applied {
     /// Writes an object as it was, over what is there now or anew.
     async fn put_back(&self, served: &Served, mut before: DynamicObject) -> Result<(), FaultError> {
         let (api, name) = (self.api(served, &before), name_of(&before));
-        before.metadata.resource_version = None;
         before.metadata.managed_fields = None;
-        let written = match api.get(&name).await {
-            Ok(now) => {
-                before.metadata.resource_version = now.metadata.resource_version;
-                before.metadata.uid = now.metadata.uid;
-                api.replace(&name, &PostParams::default(), &before).await
-            }
-            Err(_) => {
-                before.metadata.uid = None;
-                before.metadata.creation_timestamp = None;
-                api.create(&PostParams::default(), &before).await
+        let mut tries = 0;
+        let written = loop {
+            let written = match api.get(&name).await {
+                Ok(now) => {
+                    before.metadata.resource_version = now.metadata.resource_version;
+                    before.metadata.uid = now.metadata.uid;
+                    api.replace(&name, &PostParams::default(), &before).await
+                }
+                Err(_) => {
+                    before.metadata.resource_version = None;
+                    before.metadata.uid = None;
+                    before.metadata.creation_timestamp = None;
+                    api.create(&PostParams::default(), &before).await
+                }
+            };
+            tries += 1;
+            match written {
+                // Its controller wrote it between the two calls, or made it anew.
+                Err(kube::Error::Api(status)) if status.code == 409 && tries < WRITE_TRIES => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                written => break written,
             }
         };
         let written = written.map_err(|error| self.failed("put back", &before, &error))?;
-        let Some(status) = before.data.get("status").filter(|status| written.data.get("status") != Some(status)) else {
-            return Ok(());
-        };
+        let status = before.data.get("status").filter(|status| written.data.get("status") != Some(status));
+        // A workload's status is its controller's to write.
+        let Some(status) = status.filter(|_| served.resource.group != "apps") else { return Ok(()) };
         // Not every kind has a status of its own; those that have need it written apart.
         _ = api.patch_status(&name, &PatchParams::default(), &Patch::Merge(json!({"status": status}))).await;
         Ok(())

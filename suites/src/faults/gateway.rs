@@ -35,6 +35,16 @@ pub static KATIB_UI_STOPPED: Fault = fault(
     &[Change::Merge(deployment("kubeflow", "katib-ui"), r#"{"spec":{"replicas":0}}"#)],
 );
 
+/// Katib's page has pods that nobody finds.
+pub static KATIB_SELECTOR_CHANGED: Fault = fault(
+    "katib-selector-changed",
+    "The Service of Katib's UI server selects labels that no pod has",
+    &[Change::Merge(
+        object("v1", "Service", "kubeflow", "katib-ui"),
+        r#"{"spec":{"selector":{"katib.kubeflow.org/component":"web"}}}"#,
+    )],
+);
+
 /// Katib's sidecar refuses everybody.
 pub static KATIB_POLICY_REMOVED: Fault =
     fault("katib-policy-removed", "No policy lets the gateway into Katib", &[Change::Delete(KATIB_POLICY)]);

@@ -59,7 +59,7 @@ pub static CHECKS: &[Check] = &[
         fix: "Correct the destination, start the application, or remove the route.",
         reproduce: "kubectl get virtualservice -A; kubectl -n kubeflow get endpointslices",
     })
-    .breaks_on(&[&faults::KATIB_DESTINATION_MISSPELT, &faults::KATIB_UI_STOPPED]),
+    .breaks_on(&[&faults::KATIB_DESTINATION_MISSPELT, &faults::KATIB_UI_STOPPED, &faults::KATIB_SELECTOR_CHANGED]),
     check(
         "GWY-043",
         "No two routes claim the same path",

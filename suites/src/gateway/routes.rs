@@ -66,7 +66,12 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -b cookies.txt \"$GATEWAY/katib/\" | grep -io '<base [^>]*'",
     })
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::KATIB_ROUTE_REMOVED, &faults::KATIB_UI_STOPPED, &faults::KATIB_POLICY_REMOVED]),
+    .breaks_on(&[
+        &faults::KATIB_ROUTE_REMOVED,
+        &faults::KATIB_UI_STOPPED,
+        &faults::KATIB_SELECTOR_CHANGED,
+        &faults::KATIB_POLICY_REMOVED,
+    ]),
     check(
         "GWY-004",
         "The Jupyter web app answers under /jupyter/",

@@ -5,6 +5,7 @@
 //! missed what it should notice, and what else failed (collateral).
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
 
+mod notice;
 mod platform;
 mod prove;
 mod table;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         std::iter::once(healthy).chain(faults(version).into_iter().map(|fault| trial(fault, version, &runtime, &rows)))
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    table::write(std::mem::take(&mut *rows.lock().unwrap()));
+    table::write("faults", std::mem::take(&mut *rows.lock().unwrap()));
     conclusion.exit_code()
 }
 

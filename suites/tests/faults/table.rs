@@ -25,19 +25,27 @@ pub enum Notice {
     Unexplained(String),
     /// It did not fail.
     Missed(String),
+    /// It did not find what it is about.
+    Absent(String),
 }
 
 impl Notice {
+    /// Whether the check noticed, and said what.
+    pub fn is_kill(&self) -> bool {
+        matches!(self, Self::Killed(_))
+    }
+
     fn word(&self) -> &'static str {
         match self {
             Self::Killed(_) => "killed",
             Self::Unexplained(_) => "unexplained",
             Self::Missed(_) => "missed",
+            Self::Absent(_) => "absent",
         }
     }
 
     fn said(&self) -> &str {
-        let (Self::Killed(said) | Self::Unexplained(said) | Self::Missed(said)) = self;
+        let (Self::Killed(said) | Self::Unexplained(said) | Self::Missed(said) | Self::Absent(said)) = self;
         said
     }
 }
@@ -48,23 +56,23 @@ impl Row {
         let others: Vec<String> = self
             .noticed
             .iter()
-            .filter(|(_, notice)| !matches!(notice, Notice::Killed(_)))
+            .filter(|(_, notice)| !notice.is_kill())
             .map(|(id, notice)| format!("{id} {}: {}", notice.word(), notice.said()))
             .collect();
         if others.is_empty() { Ok(()) } else { Err(format!("{}\n{}", self.what, others.join("\n"))) }
     }
 }
 
-/// Writes both forms; nothing if no fault was applied.
-pub fn write(mut rows: Vec<Row>) {
+/// Writes both forms to files of a name; nothing if no fault was applied.
+pub fn write(name: &str, mut rows: Vec<Row>) {
     let Some(target) = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().filter(|_| !rows.is_empty()) else { return };
     rows.sort_by_key(|row| (row.fault, row.release));
     let folder = target.join("conformance");
     std::fs::create_dir_all(&folder).expect("the target folder can be written to");
-    std::fs::write(folder.join("faults.md"), markdown(&rows)).expect("the target folder can be written to");
+    std::fs::write(folder.join(format!("{name}.md")), markdown(&rows)).expect("the target folder can be written to");
     let text = serde_json::to_string_pretty(&as_json(&rows)).expect("rows are JSON");
-    std::fs::write(folder.join("faults.json"), text).expect("the target folder can be written to");
-    eprintln!("table    {}", folder.join("faults.md").display());
+    std::fs::write(folder.join(format!("{name}.json")), text).expect("the target folder can be written to");
+    eprintln!("table    {}", folder.join(format!("{name}.md")).display());
 }
 
 fn as_json(rows: &[Row]) -> serde_json::Value {
@@ -99,7 +107,7 @@ fn markdown(rows: &[Row]) -> String {
     out.push_str("| fault | release | killed by | missed by | collateral |\n|---|---|---|---|---|\n");
     for row in rows {
         let of = |killed: bool| {
-            let ids = row.noticed.iter().filter(|(_, notice)| matches!(notice, Notice::Killed(_)) == killed);
+            let ids = row.noticed.iter().filter(|(_, notice)| notice.is_kill() == killed);
             ids.map(|(id, _)| *id).collect::<Vec<_>>().join(", ")
         };
         let collateral: Vec<&str> = row.collateral.iter().map(|(id, _)| id.as_str()).collect();

@@ -1,0 +1,46 @@
+//! Which faults are tried on the lab's platform, and which are not.
+
+use clusters::versions::Version;
+use harness::{Check, Fault};
+use suites::SUITES;
+
+/// The suites that are about what is real in the lab.
+const REAL: [&str; 4] = ["install", "gateway", "login", "identity"];
+
+/// Faults that are not tried, and why.
+const NOT_HERE: &[(&str, &str)] = &[
+    ("dashboard-header-renamed", STAND_INS),
+    ("jupyter-header-renamed", STAND_INS),
+    ("cluster-issuer-removed", LEFT_OUT),
+    ("deployment-removed", LEFT_OUT),
+    ("selector-changed", LEFT_OUT),
+    ("service-removed", LEFT_OUT),
+    ("webhook-removed", LEFT_OUT),
+];
+
+const STAND_INS: &str = "a stand-in has no settings";
+const LEFT_OUT: &str = "it breaks a part that may be left out";
+
+/// Why a fault is not tried.
+pub fn not_here(fault: &str) -> Option<&'static str> {
+    NOT_HERE.iter().find(|(name, _)| *name == fault).map(|(_, reason)| *reason)
+}
+
+/// The checks that may notice something.
+pub fn checks(version: &Version) -> impl Iterator<Item = &'static Check> {
+    let contract = version.contract;
+    SUITES
+        .iter()
+        .filter(|suite| REAL.contains(&suite.name))
+        .flat_map(|suite| suite.checks())
+        .filter(move |check| check.contracts.is_empty() || check.contracts.contains(&contract))
+}
+
+/// The faults that one of these checks must notice and that can be applied to a cluster and taken back, by name.
+pub fn faults(version: &Version) -> Vec<&'static Fault> {
+    let mut faults: Vec<&'static Fault> = checks(version).flat_map(|check| check.breaks_on.iter().copied()).collect();
+    faults.retain(|fault| fault.applies_to(version.contract) && fault.is_portable() && fault.is_reversible());
+    faults.sort_by_key(|fault| fault.name);
+    faults.dedup_by_key(|fault| fault.name);
+    faults
+}
