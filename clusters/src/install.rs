@@ -260,14 +260,12 @@ pub enum InstallError {
         failures: Vec<Failure>,
     },
     /// Images cannot be pulled.
-    #[error("{source_name}: {}{}; see that these images can be had, then run again: the installation goes on where it stopped", lost(workloads), held_back(*held))]
+    #[error("{}: {}{}; see that these images can be had, then run again: the installation goes on where it stopped", account.source, lost(&account.workloads), held_back(*held))]
     NoImage {
-        /// The manifests' source.
-        source_name: String,
+        /// What was done.
+        account: Box<Installed>,
         /// Objects that are not written because a webhook that admits them is among the lost.
         held: usize,
-        /// The workloads that are not ready.
-        workloads: Vec<Readiness>,
     },
     /// Something did not come true in time.
     #[error("not installed within {} s: {waiting}; look at what it names, then run again: the installation goes on where it stopped", within.as_secs())]

@@ -146,8 +146,8 @@ async fn an_image_that_cannot_be_pulled_is_named_and_what_waits_for_it_is_not_wr
     let text = ADMITTED.replace("SERVICE", "guard");
     let started = Instant::now();
     let error = install(&config, &text.replace("IMAGE", "registry.invalid/guard:1")).await.expect_err("no image");
-    let InstallError::NoImage { held, workloads, .. } = &error else { panic!("{error}") };
-    assert_eq!((*held, workloads.len()), (1, 1), "{error}");
+    let InstallError::NoImage { account, held } = &error else { panic!("{error}") };
+    assert_eq!((*held, account.created, account.workloads.len()), (1, 4, 2), "{error}");
     let sentence = error.to_string();
     for words in
         ["Deployment a/guard: pod guard-", "registry.invalid/guard:1 cannot be pulled (ImagePullBackOff)", "1 object"]

@@ -65,12 +65,13 @@ impl<'a> Run<'a> {
                 self.narrator.end(&installed.table());
                 Ok(installed)
             }
+            // The table names every workload that is not ready; the error's sentence has room for some.
+            Some(Err(InstallError::NoImage { account, held })) => {
+                self.narrator.end(&account.table());
+                Err(InstallError::NoImage { account, held })
+            }
             Some(Err(error)) => {
-                // The table names every workload that is not ready; the error's sentence has room for some.
-                match self.installed().await {
-                    Ok(installed) => self.narrator.end(&installed.table()),
-                    Err(_) => self.narrator.end("stopped"),
-                }
+                self.narrator.end("stopped");
                 Err(error)
             }
             None => {
@@ -82,7 +83,7 @@ impl<'a> Run<'a> {
     }
 
     /// The account of what was done.
-    async fn installed(&mut self) -> Result<Installed, InstallError> {
+    pub async fn installed(&mut self) -> Result<Installed, InstallError> {
         let all: Vec<usize> = self.workloads().collect();
         let workloads = self.watch(&all).await?;
         Ok(Installed {

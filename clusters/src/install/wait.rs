@@ -117,9 +117,8 @@ impl Run<'_> {
             let unmoved = self.unmoved((later.len() + held.len(), missing.iter().map(|(_, one)| one.ready).sum()));
             let patience = self.installer.patience;
             if missing.iter().any(|(index, _)| self.lost(*index)) && unmoved >= patience {
-                let held = held.len();
-                let workloads = missing.into_iter().map(|(_, workload)| workload).collect();
-                return Err(self.without_images(workloads, held));
+                let account = Box::new(self.installed().await?);
+                return Err(InstallError::NoImage { account, held: held.len() });
             }
             if !later.is_empty() && unmoved >= patience * REFUSALS {
                 let failures = later.into_iter().map(|(index, reason)| self.failure(index, reason)).collect();
@@ -213,10 +212,6 @@ impl Run<'_> {
     pub(super) fn refused(&self, failures: Vec<Failure>) -> InstallError {
         let (source_name, objects) = (self.manifests.source.clone(), self.manifests.objects.len());
         InstallError::Refused { source_name, objects, failures }
-    }
-
-    fn without_images(&self, workloads: Vec<Readiness>, held: usize) -> InstallError {
-        InstallError::NoImage { source_name: self.manifests.source.clone(), held, workloads }
     }
 }
 

@@ -92,10 +92,12 @@ pub(super) fn plan(selection: &Selection, version: &Version, read_only: bool) ->
         _ = writeln!(out, "         {RUN_LABEL}=<run> and removed when their check ends:");
         _ = writeln!(out, "         {}", names(KINDS.iter().map(|kind| kind.plural)));
     }
-    out.push_str("\nneeds    get and list of all objects; get services, list pods and create pods/portforward in\n");
-    out.push_str("         istio-system, unless --gateway-url is given");
+    out.push_str("\nneeds    get and list of all objects; get and create pods/portforward in istio-system, unless\n");
+    out.push_str(
+        "         --gateway-url is given; create serviceaccounts/token for the default profile's default-editor",
+    );
     if !writers.is_empty() {
-        out.push_str("; create, get, list and delete of the kinds above");
+        out.push_str(";\n         create, get, list and delete of the kinds above");
     }
     out.push('\n');
     out
