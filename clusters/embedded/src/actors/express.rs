@@ -16,12 +16,16 @@ pub fn error(status: StatusCode, message: &str) -> Response<Body> {
 
 /// What Express says when no route takes a request.
 pub fn cannot(method: &Method, path: &str) -> Response<Body> {
-    let line = format!("Cannot {method} {}", escape(path));
+    page(StatusCode::NOT_FOUND, &format!("Cannot {method} {}", escape(path)))
+}
+
+/// Express' page for an error; `line` is HTML.
+pub fn page(status: StatusCode, line: &str) -> Response<Body> {
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Error</title>\n</head>\n\
          <body>\n<pre>{line}</pre>\n</body>\n</html>\n"
     );
-    respond(StatusCode::NOT_FOUND, "text/html; charset=utf-8", page)
+    respond(status, "text/html; charset=utf-8", page)
 }
 
 /// A GET route's answer to OPTIONS.

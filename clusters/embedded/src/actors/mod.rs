@@ -6,6 +6,7 @@ pub mod dex;
 mod express;
 pub mod katib_ui;
 pub mod kfam;
+pub mod kubernetes;
 #[cfg(test)]
 mod logins;
 pub mod metadata_envoy;
@@ -13,6 +14,7 @@ pub mod net_http;
 pub mod oauth2_proxy;
 mod oidc_client;
 pub mod pipelines_ui;
+pub mod profile_controller;
 pub mod web_app;
 
 use std::sync::Arc;
@@ -120,6 +122,7 @@ static CAST: &[(&str, &dyn Actor)] = &[
     ("centraldashboard", &dashboard::Dashboard),
     ("central-dashboard", &dashboard::Dashboard),
     ("kfam", &kfam::Kfam),
+    ("profile-controller", &profile_controller::ProfileController),
     ("jupyter-web-app", &&web_app::NOTEBOOKS),
     ("volumes-web-app", &&web_app::VOLUMES),
     ("tensorboards-web-app", &&web_app::TENSORBOARDS),

@@ -22,11 +22,19 @@ pub async fn handle(world: Arc<World>, request: Request<Body>) -> Response<Body>
 }
 
 async fn answer(world: Arc<World>, request: Request<Body>) -> Result<Response<Body>, Status> {
+    let user = access::authenticate(&world, request.headers())?;
+    let user = impersonated(&world, user, request.headers())?;
+    answer_as(world, user, request).await
+}
+
+/// Answers a request of a user who is known already: programs inside the platform have no need of a connection.
+///
+/// # Errors
+/// The refusal.
+pub async fn answer_as(world: Arc<World>, user: UserInfo, request: Request<Body>) -> Result<Response<Body>, Status> {
     let path = request.uri().path().to_owned();
     let query = Query::parse(request.uri().query());
     let route = Route::parse(&path);
-    let user = access::authenticate(&world, request.headers())?;
-    let user = impersonated(&world, user, request.headers())?;
     let attributes = route.attributes(request.method(), &path, &query);
     if !access::authorize(&world, &user, &attributes) {
         return Err(denied(&user, &attributes));

@@ -19,6 +19,14 @@ pub fn objects(release: &Release) -> Vec<Value> {
     objects.extend(release.cluster_roles.iter().map(cluster_role));
     objects.push(dashboard_binding());
     objects.extend(accounts(&release.workloads));
+    objects.extend(release.config_maps.iter().map(|row| {
+        let mut object = at("v1", "ConfigMap", &row.at, Value::Null);
+        if let Some(object) = object.as_object_mut() {
+            object.shift_remove("spec");
+        }
+        object["data"] = json!(row.data);
+        object
+    }));
     objects.extend(release.services.iter().map(service));
     objects.extend(release.claims.iter().map(|row| {
         at(
@@ -142,8 +150,10 @@ fn workload(row: &Workload) -> Value {
     if let Some(inject) = &row.inject {
         metadata["annotations"] = json!({"sidecar.istio.io/inject": inject});
     }
-    let volumes: Vec<Value> =
+    let mut volumes: Vec<Value> =
         row.claims.iter().map(|claim| json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}})).collect();
+    let folders = row.containers.iter().flat_map(|container| container.folders.values());
+    volumes.extend(folders.map(|map| json!({"name": map, "configMap": {"name": map}})));
     let mut pod = json!({"containers": row.containers.iter().map(container).collect::<Vec<_>>(), "volumes": volumes});
     if let Some(account) = &row.account {
         pod["serviceAccountName"] = json!(account);
@@ -173,7 +183,15 @@ fn container(row: &Container) -> Value {
         })
         .collect();
     let env: Vec<Value> = row.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
-    json!({"name": row.name, "image": row.image, "ports": ports, "env": env})
+    let mut container = json!({"name": row.name, "image": row.image, "ports": ports, "env": env});
+    if let Some(map) = &row.env_from {
+        container["envFrom"] = json!([{"configMapRef": {"name": map}}]);
+    }
+    if !row.folders.is_empty() {
+        let mounts = row.folders.iter().map(|(path, map)| json!({"name": map, "mountPath": path, "readOnly": true}));
+        container["volumeMounts"] = mounts.collect::<Vec<_>>().into();
+    }
+    container
 }
 
 fn webhook_configuration(row: &WebhookConfiguration) -> Value {

@@ -38,6 +38,16 @@ pub struct Release {
     pub network_policies: Vec<NetworkPolicy>,
     /// ClusterRoles that users and the dashboard get.
     pub cluster_roles: Vec<ClusterRole>,
+    /// ConfigMaps.
+    pub config_maps: Vec<ConfigMap>,
+}
+
+/// A ConfigMap.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigMap {
+    pub at: String,
+    pub data: Map,
 }
 
 /// A namespace.
@@ -78,6 +88,11 @@ pub struct Container {
     pub ports: Vec<ContainerPort>,
     #[serde(default)]
     pub env: Map,
+    /// The ConfigMap that its environment comes from.
+    pub env_from: Option<String>,
+    /// ConfigMaps that are mounted as folders: path and name.
+    #[serde(default)]
+    pub folders: Map,
 }
 
 /// A container port.

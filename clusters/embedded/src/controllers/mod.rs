@@ -23,6 +23,8 @@ mod operators;
 pub(crate) mod owned;
 pub mod pods;
 mod profile_contents;
+mod profile_plugins;
+pub(crate) mod profile_settings;
 mod profiles;
 pub mod reconciler;
 mod replica_sets;

@@ -3,90 +3,84 @@
 use serde_json::{Value, json};
 
 use super::owned::controller_reference;
-use crate::kubelet::environment;
+use super::profile_settings::Settings;
 use crate::object::{name, text};
 use crate::platform::World;
 use crate::store::Key;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 const ISTIO: &str = "security.istio.io";
-const LABELS_FILE: &str = "/etc/profile-controller/namespace-labels.yaml";
 
-/// How the controller is configured: its environment and the file of namespace labels.
-pub(super) struct Settings {
-    /// Labels for every namespace; an empty value removes one.
-    pub(super) labels: Value,
-    header: String,
-    prefix: String,
-    gateway: String,
-    pipelines: String,
-    notebooks: String,
-}
-
-impl Settings {
-    /// Reads what the controller's container is given. Without it the values that kubeflow/manifests ships count.
-    pub(super) fn of(world: &World, pod: &Value, container: Option<&Value>) -> Self {
-        let container = container.map(|container| text(container, "/name")).unwrap_or_default();
-        let variables = environment::variables(&world.store, pod, container);
-        let file = environment::file(&world.store, pod, container, LABELS_FILE);
-        let labels = file.and_then(|file| serde_saphyr::from_str::<Value>(&file).ok()).filter(Value::is_object);
-        let variable = |name: &str, otherwise: &str| {
-            variables.get(name).filter(|value| !value.is_empty()).cloned().unwrap_or_else(|| otherwise.to_owned())
-        };
-        let principal = |name: &str, account: &str| variable(name, &format!("cluster.local/ns/{account}"));
-        Self {
-            labels: labels.unwrap_or_else(|| {
-                json!({
-                    "katib.kubeflow.org/metrics-collector-injection": "enabled",
-                    "serving.kubeflow.org/inferenceservice": "enabled",
-                    "pipelines.kubeflow.org/enabled": "true",
-                    "app.kubernetes.io/part-of": "kubeflow-profile",
-                })
-            }),
-            header: variable("USERID_HEADER", "kubeflow-userid"),
-            prefix: variable("USERID_PREFIX", ""),
-            gateway: principal(
-                "ISTIO_INGRESS_GATEWAY_PRINCIPAL",
-                "istio-system/sa/istio-ingressgateway-service-account",
-            ),
-            pipelines: principal("KFP_UI_PRINCIPAL", "kubeflow/sa/ml-pipeline-ui"),
-            notebooks: principal("NOTEBOOK_CONTROLLER_PRINCIPAL", "kubeflow/sa/notebook-controller-service-account"),
-        }
-    }
-}
-
-/// Makes what is missing and corrects what differs.
-pub(super) fn provide(world: &World, profile: &Value, settings: &Settings) {
+/// Makes what is missing and corrects what differs, in the controller's order. `None` if something is refused: what would
+/// come after it is not made.
+pub(super) fn provide(world: &World, profile: &Value, settings: &Settings) -> Option<()> {
     let home = name(profile);
-    let owner = profile.pointer("/spec/owner").cloned().unwrap_or_default();
+    let mut owner = profile.pointer("/spec/owner").cloned().unwrap_or_default();
     let owned = |mut object: Value| {
         object["metadata"]["ownerReferences"] = json!([controller_reference(profile, "kubeflow.org/v1", "Profile")]);
         object
     };
+    let keep = |group: &str, plural: &str, of: &str, object: Value, fields: &[&str]| {
+        keep(world, settings, &Key::new(group, plural, home, of), owned(object), fields)
+    };
     let annotations = json!({"user": text(&owner, "/name"), "role": "admin"});
-    let policy = owned(json!({
+    let policy = json!({
         "apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy",
         "metadata": {"annotations": annotations}, "spec": {"rules": rules(home, text(&owner, "/name"), settings)},
-    }));
-    keep(world, &Key::new(ISTIO, "authorizationpolicies", home, "ns-owner-access-istio"), policy, &["spec"]);
-    for (account, role) in [("default-editor", "kubeflow-edit"), ("default-viewer", "kubeflow-view")] {
-        let object = owned(json!({"apiVersion": "v1", "kind": "ServiceAccount"}));
-        keep(world, &Key::new("", "serviceaccounts", home, account), object, &[]);
+    });
+    keep(ISTIO, "authorizationpolicies", "ns-owner-access-istio", policy, &["spec"])?;
+    for (account, role) in ACCOUNTS {
+        let object = json!({"apiVersion": "v1", "kind": "ServiceAccount"});
+        keep("", "serviceaccounts", account, object, &[])?;
         let subjects = json!([{"kind": "ServiceAccount", "name": account, "namespace": home}]);
-        let binding = owned(binding(role, &subjects));
-        keep(world, &Key::new(RBAC, "rolebindings", home, account), binding, &["subjects", "roleRef"]);
+        keep(RBAC, "rolebindings", account, binding(role, &subjects), &["subjects", "roleRef"])?;
     }
-    if text(&owner, "/name").is_empty() {
-        return;
+    // A RoleBinding takes no subject without a name, and none of another kind.
+    let kind = text(&owner, "/kind").to_owned();
+    if text(&owner, "/name").is_empty() || !matches!(kind.as_str(), "User" | "Group" | "ServiceAccount") {
+        return None;
     }
-    let mut owner = owner;
-    if text(&owner, "/kind") == "User" && text(&owner, "/apiGroup").is_empty() {
+    if kind != "ServiceAccount" && text(&owner, "/apiGroup").is_empty() {
         owner["apiGroup"] = json!(RBAC);
     }
-    let mut admin = owned(binding("kubeflow-admin", &json!([owner])));
+    let mut admin = binding("kubeflow-admin", &json!([owner]));
     admin["metadata"]["annotations"] = annotations;
-    keep(world, &Key::new(RBAC, "rolebindings", home, "namespaceAdmin"), admin, &["subjects", "roleRef"]);
-    quota(world, profile, &owned);
+    keep(RBAC, "rolebindings", "namespaceAdmin", admin, &["subjects", "roleRef"])?;
+    if kind == "ServiceAccount" {
+        // Seen, not understood: the binding is there, and the controller fails at it for ever.
+        return None;
+    }
+    let quota = "kf-resource-quota";
+    match profile.pointer("/spec/resourceQuotaSpec/hard").and_then(Value::as_object) {
+        Some(hard) if !hard.is_empty() => {
+            if !hard.keys().all(|resource| is_resource(resource)) {
+                return None;
+            }
+            let spec = profile["spec"]["resourceQuotaSpec"].clone();
+            keep(
+                "",
+                "resourcequotas",
+                quota,
+                json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": spec}),
+                &["spec"],
+            )
+        }
+        _ if settings.may(world, "delete", "", "resourcequotas") => {
+            if world.store.delete(&Key::new("", "resourcequotas", home, quota)).is_ok() {
+                tracing::debug!(namespace = home, "quota removed");
+            }
+            Some(())
+        }
+        _ => None,
+    }
+}
+
+/// The service accounts of every profile, and the ClusterRoles that they are bound to in its namespace.
+const ACCOUNTS: &[(&str, &str)] = &[("default-editor", "kubeflow-edit"), ("default-viewer", "kubeflow-view")];
+
+/// Whether a quota may name a resource: a qualified name.
+fn is_resource(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'))
 }
 
 fn binding(role: &str, subjects: &Value) -> Value {
@@ -113,27 +107,26 @@ fn rules(home: &str, owner: &str, settings: &Settings) -> Value {
     ])
 }
 
-fn quota(world: &World, profile: &Value, owned: &impl Fn(Value) -> Value) {
-    let key = Key::new("", "resourcequotas", name(profile), "kf-resource-quota");
-    let wanted = profile.pointer("/spec/resourceQuotaSpec/hard").and_then(Value::as_object);
-    if wanted.is_some_and(|hard| !hard.is_empty()) {
-        let spec = profile["spec"]["resourceQuotaSpec"].clone();
-        let object = owned(json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": spec}));
-        keep(world, &key, object, &["spec"]);
-    } else if world.store.delete(&key).is_ok() {
-        tracing::debug!(namespace = name(profile), "quota removed");
-    }
-}
-
-/// Creates an object, or sets the given fields of the one that is there.
-fn keep(world: &World, key: &Key, object: Value, fields: &[&str]) {
-    let kept = world.store.update(key, None, |stored| {
-        for field in fields {
-            stored[*field] = object[*field].clone();
+/// Creates an object, or sets the given fields of the one that is there; `None` if the controller may not.
+fn keep(world: &World, settings: &Settings, key: &Key, object: Value, fields: &[&str]) -> Option<()> {
+    if let Some(found) = world.store.get(key) {
+        if fields.iter().all(|field| found[*field] == object[*field]) {
+            return Some(());
         }
-        true
-    });
-    if kept.is_err() {
-        super::bootstrap::put(world, &key.group, &key.plural, &key.namespace, &key.name, object);
+        if !settings.may(world, "update", &key.group, &key.plural) {
+            return None;
+        }
+        let kept = world.store.update(key, None, |stored| {
+            for field in fields {
+                stored[*field] = object[*field].clone();
+            }
+            true
+        });
+        return kept.ok().map(drop);
     }
+    if !settings.may(world, "create", &key.group, &key.plural) {
+        return None;
+    }
+    super::bootstrap::put(world, &key.group, &key.plural, &key.namespace, &key.name, object);
+    Some(())
 }

@@ -43,6 +43,11 @@ impl User {
         Self { email, header, prefix, seen }
     }
 
+    /// The identity header as it came, to be passed on.
+    pub fn header(&self) -> Option<(&str, &str)> {
+        self.seen.as_deref().map(|value| (self.header.as_str(), value))
+    }
+
     /// Whether an identity header was there.
     pub fn is_known(&self) -> bool {
         self.seen.is_some()
@@ -66,7 +71,7 @@ pub fn debug(visit: &Visit, user: &User) -> Response<Body> {
     }
     let body = json!({
         "user": who,
-        "profilesServiceUrl": super::workgroup::kfam_url(visit),
+        "profilesServiceUrl": super::kfam::url(visit),
         "codeEnvironment": "production",
         "registrationFlowAllowed": variables.get("REGISTRATION_FLOW").is_some_and(|value| value == "true"),
         "headersForIdentity": {"USERID_HEADER": user.header, "USERID_PREFIX": user.prefix},

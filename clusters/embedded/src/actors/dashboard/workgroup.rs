@@ -1,50 +1,38 @@
-//! `/api/workgroup/…`: the user's profiles, asked of KFAM with the dashboard's own identity in the mesh.
+//! `/api/workgroup/…`: who the user is to KFAM, read only.
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::identity::User;
-use super::{express, no_route};
-use crate::actors::Visit;
+use super::{contributors, express, kfam, no_route};
+use crate::actors::{self, Visit};
 use crate::kubelet::environment;
-use crate::mesh;
+use crate::object;
 
-/// More than KFAM ever answers.
-const LIMIT: usize = 4 << 20;
+/// What whoever sends no identity is told.
+pub const NOBODY: &str = "Unable to ascertain user identity from request, cannot access route.";
 
 /// The route below `/api/workgroup`.
 pub async fn answer(visit: &Visit, user: &User, route: &str) -> Response<Body> {
     match route {
         "/exists" => exists(visit, user).await,
         "/env-info" => env_info(visit, user).await,
-        _ if !user.is_known() => express::error(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "Unable to ascertain user identity from request, cannot access route.",
-        ),
+        _ if !user.is_known() => express::error(StatusCode::METHOD_NOT_ALLOWED, NOBODY),
         "/get-all-namespaces" => all_namespaces(visit).await,
         _ => match route.strip_prefix("/get-contributors/") {
-            Some(namespace) if !namespace.contains('/') => contributors(visit, namespace).await,
+            Some(namespace) if !namespace.contains('/') => contributors::list(visit, namespace).await,
             _ => no_route(),
         },
     }
 }
 
-/// KFAM's base URL, from the environment that Kubernetes and the manifests give the container.
-pub fn kfam_url(visit: &Visit) -> String {
-    let variables = environment::variables(&visit.world.store, &visit.pod, &visit.container);
-    let host = variables.get("PROFILES_KFAM_SERVICE_HOST").map_or("profiles-kfam", String::as_str);
-    let port = variables.get("PROFILES_KFAM_SERVICE_PORT").map_or("8081", String::as_str);
-    format!("http://{host}:{port}/kfam")
-}
-
 async fn exists(visit: &Visit, user: &User) -> Response<Body> {
     let has_workgroup = if user.is_known() {
-        let Some(bindings) = bindings(visit, Some(&user.email)).await else {
-            return express::error(StatusCode::BAD_REQUEST, "Unable to contact Profile Controller");
-        };
-        bindings.iter().any(|binding| role(binding) == "owner")
+        match kfam::bindings(visit, Some(&user.email)).await {
+            Ok(bindings) => bindings.iter().any(|binding| role(binding) == "owner"),
+            Err(refused) => return refused.answer("Unable to contact Profile Controller"),
+        }
     } else {
         true
     };
@@ -61,16 +49,23 @@ async fn exists(visit: &Visit, user: &User) -> Response<Body> {
 
 async fn env_info(visit: &Visit, user: &User) -> Response<Body> {
     let wanted = user.is_known().then_some(user.email.as_str());
-    let (Some(bindings), Some(admin)) = (bindings(visit, wanted).await, cluster_admin(visit, user).await) else {
-        return express::error(StatusCode::BAD_REQUEST, "Unexpected error getting environment info");
+    let asked = match kfam::bindings(visit, wanted).await {
+        Ok(bindings) => kfam::is_cluster_admin(visit, user).await.map(|admin| (bindings, admin)),
+        Err(refused) => Err(refused),
     };
-    let namespaces: Vec<Value> = bindings
-        .iter()
-        .map(|binding| {
-            let role = if user.is_known() { role(binding) } else { "contributor" };
-            json!({"user": binding["user"]["name"], "namespace": binding["referredNamespace"], "role": role})
-        })
-        .collect();
+    let (bindings, admin) = match asked {
+        Ok(asked) => asked,
+        Err(refused) => return refused.answer("Unexpected error getting environment info"),
+    };
+    let namespaces: Vec<Value> = if user.is_known() {
+        bindings.iter().map(|binding| namespace_of(visit, binding)).collect()
+    } else {
+        // Nobody counts as a contributor everywhere.
+        homes(&bindings)
+            .iter()
+            .map(|namespace| json!({"namespace": namespace, "role": "contributor", "user": user.email}))
+            .collect()
+    };
     let variables = environment::variables(&visit.world.store, &visit.pod, &visit.container);
     let logout = variables.get("LOGOUT_URL").cloned().unwrap_or_default();
     express::json(
@@ -84,32 +79,34 @@ async fn env_info(visit: &Visit, user: &User) -> Response<Body> {
     )
 }
 
-async fn contributors(visit: &Visit, namespace: &str) -> Response<Body> {
-    let of_namespace: Vec<Value> = bindings(visit, None)
-        .await
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|binding| binding["referredNamespace"] == namespace)
-        .collect();
-    if of_namespace.is_empty() {
-        return express::error(StatusCode::BAD_REQUEST, &format!("Unable to fetch contributors for {namespace}"));
+/// A namespace of the user's. Dashboards up to v1.8 know no word for viewers.
+fn namespace_of(visit: &Visit, binding: &Value) -> Value {
+    let mut found = json!({"user": binding["user"]["name"], "namespace": binding["referredNamespace"]});
+    if role(binding) != "viewer" || !is_old(visit) {
+        found["role"] = json!(role(binding));
     }
-    let names: Vec<&Value> = of_namespace
-        .iter()
-        .filter(|binding| role(binding) == "contributor")
-        .map(|binding| &binding["user"]["name"])
-        .collect();
-    express::json(StatusCode::OK, &json!(names))
+    found
+}
+
+/// Whether the dashboard is of v1.8, which words a few things otherwise.
+pub fn is_old(visit: &Visit) -> bool {
+    let containers = object::list(&visit.pod, "/spec/containers");
+    let own = containers.iter().find(|container| object::text(container, "/name") == visit.container);
+    own.is_some_and(|container| actors::tag(object::text(container, "/image")).starts_with("v1.8."))
+}
+
+fn homes(bindings: &[Value]) -> Vec<&str> {
+    let mut homes: Vec<&str> = bindings.iter().filter_map(|binding| binding["referredNamespace"].as_str()).collect();
+    homes.dedup();
+    homes
 }
 
 async fn all_namespaces(visit: &Visit) -> Response<Body> {
-    let Some(bindings) = bindings(visit, None).await else {
-        return express::error(StatusCode::BAD_REQUEST, "Unable to fetch all workgroup data");
+    let bindings = match kfam::bindings(visit, None).await {
+        Ok(bindings) => bindings,
+        Err(refused) => return refused.answer("Unable to fetch all workgroup data"),
     };
-    let mut namespaces: Vec<&str> =
-        bindings.iter().filter_map(|binding| binding["referredNamespace"].as_str()).collect();
-    namespaces.dedup();
-    let rows: Vec<Value> = namespaces
+    let rows: Vec<Value> = homes(&bindings)
         .iter()
         .map(|namespace| {
             let names = |wanted: &str| -> Vec<&str> {
@@ -125,37 +122,11 @@ async fn all_namespaces(visit: &Visit) -> Response<Body> {
     express::json(StatusCode::OK, &json!(rows))
 }
 
-fn role(binding: &Value) -> &'static str {
+/// What a binding makes its user.
+pub fn role(binding: &Value) -> &'static str {
     match binding["RoleRef"]["name"].as_str() {
         Some("admin") => "owner",
         Some("edit") => "contributor",
         _ => "viewer",
     }
-}
-
-async fn bindings(visit: &Visit, user: Option<&str>) -> Option<Vec<Value>> {
-    let query = user.map_or_else(String::new, |user| {
-        format!("?{}", url::form_urlencoded::Serializer::new(String::new()).append_pair("user", user).finish())
-    });
-    let answer = ask(visit, &format!("/v1/bindings{query}")).await?;
-    Some(answer.get("bindings").and_then(Value::as_array).cloned().unwrap_or_default())
-}
-
-async fn cluster_admin(visit: &Visit, user: &User) -> Option<bool> {
-    if !user.is_known() {
-        return Some(true);
-    }
-    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("user", &user.email).finish();
-    ask(visit, &format!("/v1/role/clusteradmin?{query}")).await?.as_bool()
-}
-
-/// Asks KFAM; anything but a JSON answer with 200 counts as not reached.
-async fn ask(visit: &Visit, path: &str) -> Option<Value> {
-    let request = Request::get(format!("{}{path}", kfam_url(visit))).body(Body::empty()).ok()?;
-    let response = mesh::call(&visit.world, visit.as_caller(), request).await;
-    if response.status() != StatusCode::OK {
-        return None;
-    }
-    let bytes = Limited::new(response.into_body(), LIMIT).collect().await.ok()?.to_bytes();
-    serde_json::from_slice(&bytes).ok()
 }
