@@ -22,6 +22,7 @@ pub mod detect;
 pub mod inventory;
 pub mod parts;
 pub mod routes;
+pub mod tenancy;
 mod workloads;
 
 use auth::Auth;
@@ -134,6 +135,16 @@ impl Version {
     #[must_use]
     pub fn route_of(&self, path: &str) -> &'static Route {
         self.routes().find(|route| path.starts_with(route.prefix)).unwrap_or(&routes::DASHBOARD)
+    }
+
+    /// The labels that every profile's namespace gets.
+    pub fn namespace_labels(&self) -> impl Iterator<Item = &'static tenancy::Label> {
+        self.shipped(tenancy::NAMESPACE_LABELS, |row| row.releases)
+    }
+
+    /// What the three roles of a profile may do there.
+    pub fn rights(&self) -> impl Iterator<Item = &'static tenancy::Rights> {
+        self.shipped(tenancy::RIGHTS, |row| row.releases)
     }
 
     /// The credentials that it ships with: public, hence to be changed before anyone else may reach the platform.

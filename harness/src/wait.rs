@@ -41,6 +41,9 @@ pub(crate) enum End<T> {
     Over(Stop),
 }
 
+/// How long a look may take beyond the bound if it began before: one that is only late is not one that hangs.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Looks until the goal is reached or cannot be any more.
 pub(crate) async fn until<'a, T>(goal: Goal, mut look: impl FnMut() -> BoxFuture<'a, Checked<Seen<T>>>) -> Waited<T> {
     let deadline = Instant::now() + goal.within;
@@ -48,7 +51,7 @@ pub(crate) async fn until<'a, T>(goal: Goal, mut look: impl FnMut() -> BoxFuture
     let mut row = 0;
     loop {
         attempts += 1;
-        let (last, late) = match timeout_at(deadline, look()).await {
+        let (last, late) = match timeout_at(deadline.max(Instant::now() + GRACE), look()).await {
             Ok(Ok(Seen::Yes(seen))) => {
                 row += 1;
                 if row >= goal.in_a_row {

@@ -9,10 +9,14 @@ pub mod install;
 pub mod login;
 pub mod metadata;
 pub mod objects;
+pub mod profiles;
 pub mod recognise;
+pub mod rights;
 pub mod stand_in;
+pub mod tenants;
 
 use harness::Suite;
 
 /// Every suite, in the order of the catalogue.
-pub static SUITES: &[&Suite] = &[&install::SUITE, &gateway::SUITE, &login::SUITE, &identity::SUITE, &dashboard::SUITE];
+pub static SUITES: &[&Suite] =
+    &[&install::SUITE, &gateway::SUITE, &login::SUITE, &identity::SUITE, &dashboard::SUITE, &profiles::SUITE];

@@ -1,7 +1,7 @@
 //! The platform's Kubernetes objects as the checks read them: untyped, so that every supported release fits.
 
 use harness::{Checked, Ctx, Stop};
-use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::Value;
 
 /// A kind of object.
@@ -31,6 +31,14 @@ pub const SERVICE: Kind = kind("", "v1", "Service", "services");
 pub const CONFIG_MAP: Kind = kind("", "v1", "ConfigMap", "configmaps");
 /// Secrets.
 pub const SECRET: Kind = kind("", "v1", "Secret", "secrets");
+/// Accounts of pods.
+pub const SERVICE_ACCOUNT: Kind = kind("", "v1", "ServiceAccount", "serviceaccounts");
+/// Limits of what a namespace may use.
+pub const RESOURCE_QUOTA: Kind = kind("", "v1", "ResourceQuota", "resourcequotas");
+/// Who is bound to a role in a namespace.
+pub const ROLE_BINDING: Kind = kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings");
+/// Roles that may be bound everywhere.
+pub const CLUSTER_ROLE: Kind = kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles");
 /// Volume claims.
 pub const CLAIM: Kind = kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
 /// Deployments.
@@ -123,6 +131,23 @@ async fn list(api: Api<DynamicObject>, how: &ListParams) -> Checked<Vec<DynamicO
 pub async fn get(cx: &Ctx, kind: Kind, namespace: &str, name: &str) -> Checked<Option<DynamicObject>> {
     let namespace = (!namespace.is_empty()).then_some(namespace);
     kind.api(cx, namespace).get_opt(name).await.map_err(Stop::from)
+}
+
+/// Merges JSON into an object (RFC 7396). For objects of the check's own.
+pub async fn merge(cx: &Ctx, kind: Kind, namespace: &str, name: &str, patch: &Value) -> Checked {
+    let namespace = (!namespace.is_empty()).then_some(namespace);
+    let params = PatchParams::default();
+    kind.api(cx, namespace).patch(name, &params, &Patch::Merge(patch)).await.map(drop).map_err(Stop::from)
+}
+
+/// Deletes an object, its dependants in the background. For objects of the check's own.
+pub async fn delete(cx: &Ctx, kind: Kind, namespace: &str, name: &str) -> Checked {
+    let namespace = (!namespace.is_empty()).then_some(namespace);
+    match kind.api(cx, namespace).delete(name, &DeleteParams::background()).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(Stop::from(error)),
+    }
 }
 
 /// The first object whose name begins so: kustomize ends names of ConfigMaps and Secrets with a hash.

@@ -12,6 +12,9 @@
 //! - `login-forgets-target`: a completed login always leads to `/`.
 //! - `token-expiry-unchecked`: the gateway's token check (Istio's in B, authservice's in A) ignores `exp` and `nbf`.
 //! - `token-audience-unchecked`: authservice ignores the audience of ID tokens and of service account tokens.
+//! - `profile-children-unwatched`: the profile controller looks at Profiles and namespaces alone.
+//! - `profile-objects-unowned`: what the profile controller makes does not belong to the Profile.
+//! - `profile-takes-namespaces-over`: the profile controller takes over namespaces that are somebody else's.
 
 pub mod dashboard;
 pub mod gate;
@@ -19,6 +22,7 @@ pub mod gateway;
 pub mod identity;
 pub mod install;
 pub mod login;
+pub mod profiles;
 
 use harness::Change;
 use harness::fault::{Ref, object};

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::owned::controller_reference;
 use super::profile_settings::Settings;
 use crate::object::{name, text};
 use crate::platform::World;
@@ -17,7 +16,7 @@ pub(super) fn provide(world: &World, profile: &Value, settings: &Settings) -> Op
     let home = name(profile);
     let mut owner = profile.pointer("/spec/owner").cloned().unwrap_or_default();
     let owned = |mut object: Value| {
-        object["metadata"]["ownerReferences"] = json!([controller_reference(profile, "kubeflow.org/v1", "Profile")]);
+        object["metadata"]["ownerReferences"] = super::profiles::owners(world, profile);
         object
     };
     let keep = |group: &str, plural: &str, of: &str, object: Value, fields: &[&str]| {

@@ -17,12 +17,19 @@ use super::reconciler::{Controller, Next};
 use crate::object::{list, namespace as namespace_of, text};
 use crate::platform::World;
 use crate::store::{Change, Key};
+use crate::switches;
 
 pub(super) const CONTROLLER: Controller = Controller { name: "profile-controller", concerns, reconcile };
 
 const GROUP: &str = "kubeflow.org";
 const IMAGES: &[&str] = &["profile-controller"];
 const FINALIZER: &str = "profile-finalizer";
+/// Switch: the controller acts on changes of Profiles and namespaces alone.
+const CHILDREN_UNWATCHED: &str = "profile-children-unwatched";
+/// Switch: the controller takes over namespaces that are somebody else's.
+const TAKES_OVER: &str = "profile-takes-namespaces-over";
+/// Switch: what the controller makes does not belong to the Profile.
+const UNOWNED: &str = "profile-objects-unowned";
 
 fn concerns(world: &World, change: &Change) -> Vec<Key> {
     if operators::begins(change, IMAGES) {
@@ -36,7 +43,9 @@ fn concerns(world: &World, change: &Change) -> Vec<Key> {
         // The controller watches these kinds by their owner; quotas it does not watch.
         ("", "serviceaccounts")
         | ("rbac.authorization.k8s.io", "rolebindings")
-        | ("security.istio.io", "authorizationpolicies") => {
+        | ("security.istio.io", "authorizationpolicies")
+            if !switches::is_on(&world.store, CHILDREN_UNWATCHED) =>
+        {
             let owners = list(&change.object, "/metadata/ownerReferences").iter();
             owners
                 .filter(|owner| text(owner, "/kind") == "Profile")
@@ -104,7 +113,8 @@ fn namespace(world: &World, key: &Key, profile: &Value, settings: &Settings) -> 
             .flatten();
     };
     let annotations = found.pointer("/metadata/annotations");
-    if annotations.and_then(|all| all.get("owner")).and_then(Value::as_str) != Some(owner) {
+    let is_ours = annotations.and_then(|all| all.get("owner")).and_then(Value::as_str) == Some(owner);
+    if !is_ours && !switches::is_on(&world.store, TAKES_OVER) {
         return None;
     }
     if !settings.may(world, "update", "", "namespaces") {
@@ -119,13 +129,21 @@ fn create_namespace(world: &World, home: &Key, profile: &Value, settings: &Setti
         "metadata": {
             "annotations": {"owner": text(profile, "/spec/owner/name")},
             "labels": {"istio-injection": "enabled", "kubernetes.io/metadata.name": home.name},
-            "ownerReferences": [controller_reference(profile, "kubeflow.org/v1", "Profile")],
+            "ownerReferences": owners(world, profile),
         },
         "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"},
     });
     label(&mut object, &settings.labels);
     super::bootstrap::put(world, "", "namespaces", "", &home.name, object);
     world.store.get(home)
+}
+
+/// What says that an object is the Profile's.
+pub(super) fn owners(world: &World, profile: &Value) -> Value {
+    if switches::is_on(&world.store, UNOWNED) {
+        return json!([]);
+    }
+    json!([controller_reference(profile, "kubeflow.org/v1", "Profile")])
 }
 
 /// Adds the labels that are absent and removes those whose value is empty; returns whether that changed anything.
