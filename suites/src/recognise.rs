@@ -176,8 +176,10 @@ fn json_answer(status: StatusCode, json: &Value) -> Option<Answered> {
         return Some(Answered::DexDiscovery);
     }
     let error = object.get("error").and_then(Value::as_str)?;
-    (status == StatusCode::NOT_FOUND && error.starts_with("Could not find the route"))
-        .then_some(Answered::DashboardNoRoute)
+    if status == StatusCode::NOT_FOUND && error.starts_with("Could not find the route") {
+        return Some(Answered::DashboardNoRoute);
+    }
+    (object.len() == 1).then(|| Answered::Other(format!("the dashboard, with the error {error:?}")))
 }
 
 fn page(answer: &Answer) -> Option<Answered> {

@@ -1,5 +1,6 @@
 //! The Central Dashboard.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use super::recorded::Recorded;
@@ -11,7 +12,7 @@ const DASHBOARD: Application = Application {
     service: "centraldashboard.kubeflow.svc.cluster.local:80",
     setup,
     objects: Vec::new,
-    before: |_| Vec::new(),
+    before,
     comparable,
 };
 
@@ -27,6 +28,8 @@ fn setup(one: &Recorded) -> Setup {
             of(objects, "Service", "profiles-kfam")["spec"]["ports"][0]["targetPort"] = json!(1);
         }),
         "kfam-hang" | "apiserver-hang" if !is_after => Setup::LeftOut("nothing hangs here"),
+        // The profiles that the recording had made by then were removed again.
+        "apiserver-hang" | "apiserver-refuse" | "apiserver-reset" | "late" => Setup::Changed("afterwards", |_| {}),
         "start-api-down" => Setup::LeftOut("the API server is never away here"),
         "prefix" if one.label == "configmap missing" => Setup::Changed("no ConfigMap", |objects| {
             objects.retain(|object| object["metadata"]["name"] != "centraldashboard-config");
@@ -41,6 +44,26 @@ fn setup(one: &Recorded) -> Setup {
         }),
         _ => Setup::Usual,
     }
+}
+
+/// The contributors that were added and removed by cases which the recording lacks.
+fn before(one: &Recorded) -> Vec<Recorded> {
+    let (method, verb, missing): (_, _, &[&str]) = match (one.group.as_str(), one.label.as_str()) {
+        ("contributors", label) if label.starts_with("body {\"contributor\":\"new@example.com\"") => {
+            (Method::POST, "add", &["a@b"])
+        }
+        ("contributors", "long name") => (Method::POST, "add", &["new2@example.com", "cs@example.com"]),
+        ("contributors", "list end") => {
+            (Method::DELETE, "remove", &["a@b", "new@example.com", "new2@example.com", "cs@example.com"])
+        }
+        _ => return Vec::new(),
+    };
+    let path = format!("/api/workgroup/{verb}-contributor/wanda");
+    let change = |contributor: &&str| {
+        let body = json!({"contributor": contributor}).to_string();
+        Recorded::lacking("wanda@example.com", method.clone(), &path, &body)
+    };
+    missing.iter().map(change).collect()
 }
 
 fn of<'a>(objects: &'a mut [Value], kind: &str, name: &str) -> &'a mut Value {
