@@ -197,7 +197,6 @@ pub(super) static RIGHTS: &[Rights] = &[
 #[cfg(test)]
 mod tests {
     use super::super::VERSIONS;
-    use super::*;
 
     #[test]
     fn an_owner_may_all_that_an_editor_may_and_an_editor_all_that_a_viewer_may() {
