@@ -60,6 +60,8 @@ fn default_fields(pod: &mut Value) {
     let account = named.unwrap_or("default").to_owned();
     spec["serviceAccountName"] = json!(account);
     spec["serviceAccount"] = json!(account);
+    tolerations(spec);
+    prioritize(spec);
     for (field, value) in [
         ("restartPolicy", json!("Always")),
         ("dnsPolicy", json!("ClusterFirst")),
@@ -71,6 +73,28 @@ fn default_fields(pod: &mut Value) {
         if spec.get(field).is_none_or(Value::is_null) {
             spec[field] = value;
         }
+    }
+}
+
+/// A pod stays on a node that is lost for five minutes (admission plug-in `DefaultTolerationSeconds`).
+fn tolerations(spec: &mut Value) {
+    let given = list(spec, "/tolerations").to_vec();
+    let missing = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"].into_iter().filter(|taint| {
+        !given.iter().any(|known| {
+            matches!(text(known, "/key"), "") && text(known, "/operator") == "Exists" || text(known, "/key") == *taint
+        })
+    });
+    let added = missing
+        .map(|taint| json!({"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
+    let all: Vec<Value> = given.iter().cloned().chain(added).collect();
+    spec["tolerations"] = json!(all);
+}
+
+/// A pod without a class has no priority (admission plug-in `Priority`).
+fn prioritize(spec: &mut Value) {
+    if text(spec, "/priorityClassName").is_empty() {
+        spec["priority"] = json!(0);
+        spec["preemptionPolicy"] = json!("PreemptLowerPriority");
     }
 }
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::UserInfo;
 use super::credentials::Credentials;
 use crate::api::Status;
+use crate::api::validate::Problem;
 use crate::object::{list, text, uid};
 use crate::platform::World;
 use crate::store::Key;
@@ -78,14 +79,23 @@ pub fn request(world: &World, namespace: &str, name: &str, mut request: Value) -
         .store
         .get(&Key::new("", "serviceaccounts", namespace, name))
         .ok_or_else(|| Status::not_found("", "serviceaccounts", name))?;
+    let (named, home) = (text(&request, "/metadata/name"), text(&request, "/metadata/namespace"));
+    if !home.is_empty() && home != namespace {
+        let why = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Status::bad_request(why));
+    }
+    if !named.is_empty() && named != name {
+        let rule = "must match the service account name if specified";
+        return Err(invalid(name, Problem::invalid("metadata.name", &json!(named), rule)));
+    }
     let lifetime = request.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(DEFAULT_LIFETIME);
     if lifetime < SHORTEST_LIFETIME {
-        return Err(invalid("spec.expirationSeconds: Invalid value: may not specify a duration less than 10 minutes"));
+        let rule = "may not specify a duration less than 10 minutes";
+        return Err(invalid("", Problem::invalid("spec.expirationSeconds", &json!(lifetime), rule)));
     }
     if lifetime > LONGEST_LIFETIME {
-        return Err(invalid(
-            "spec.expirationSeconds: Invalid value: may not specify a duration larger than 2^32 seconds",
-        ));
+        let rule = "may not specify a duration larger than 2^32 seconds";
+        return Err(invalid("", Problem::invalid("spec.expirationSeconds", &json!(lifetime), rule)));
     }
     let mut audiences: Vec<String> =
         list(&request, "/spec/audiences").iter().filter_map(Value::as_str).map(str::to_owned).collect();
@@ -119,6 +129,13 @@ pub fn request(world: &World, namespace: &str, name: &str, mut request: Value) -
     request["spec"]["audiences"] = json!(audiences);
     request["spec"]["expirationSeconds"] = json!(lifetime);
     let expires = jiff::Timestamp::from_second(claims.exp).unwrap_or(jiff::Timestamp::MAX);
+    request["metadata"]["name"] = json!(name);
+    request["metadata"]["namespace"] = json!(namespace);
+    request["metadata"]["uid"] = json!(uid(&account));
+    request["metadata"]["creationTimestamp"] = json!(crate::store::now());
+    if request["spec"].get("boundObjectRef").is_none() {
+        request["spec"]["boundObjectRef"] = Value::Null;
+    }
     request["status"] =
         json!({"token": token, "expirationTimestamp": expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
     Ok(request)
@@ -133,13 +150,21 @@ fn bind(world: &World, namespace: &str, request: &Value, binding: &mut Binding) 
         "Pod" => ("pods", namespace),
         "Secret" => ("secrets", namespace),
         "Node" => ("nodes", ""),
-        kind => return Err(invalid(&format!("spec.boundObjectRef.kind: cannot bind to a {kind}"))),
+        kind => {
+            let (group, version) =
+                text(bound, "/apiVersion").split_once('/').unwrap_or(("", text(bound, "/apiVersion")));
+            let why = format!("cannot bind token to object of type {group}/{version}, Kind={kind}");
+            return Err(Status::bad_request(why));
+        }
     };
     let object =
         world.store.get(&Key::new("", plural, home, name)).ok_or_else(|| Status::not_found("", plural, name))?;
     if !wanted.is_empty() && wanted != uid(&object) {
-        let why = format!("the UID in the bound object reference ({wanted}) does not match the UID in record");
-        return Err(Status::conflict("", plural, name, &why));
+        let why = format!(
+            "the UID in the bound object reference ({wanted}) does not match the UID in record. The object might have been \
+             deleted and then recreated"
+        );
+        return Err(Status::conflict("", text(bound, "/kind"), name, &why));
     }
     let reference = Some(Reference { name: name.to_owned(), uid: uid(&object).to_owned() });
     match plural {
@@ -155,6 +180,13 @@ fn bind(world: &World, namespace: &str, request: &Value, binding: &mut Binding) 
 /// `None` whatever the cause: who holds a bad token learns nothing.
 pub fn validate(world: &World, token: &str, wanted: &[&str]) -> Option<Valid> {
     validate_laxly(world, token, Some(wanted), true)
+}
+
+/// Whether this cluster signed it, whatever became of what it is bound to.
+pub(super) fn is_signed(world: &World, token: &str) -> bool {
+    let mut validation = Validation::new(Algorithm::ES256);
+    validation.validate_aud = false;
+    jsonwebtoken::decode::<Claims>(token, world.credentials.token_verifying(), &validation).is_ok()
 }
 
 /// As [`validate`], but without an audience in mind, or without a look at the times: what a broken reviewer does.
@@ -214,8 +246,14 @@ pub fn jwks(credentials: &Credentials) -> Value {
     }]})
 }
 
-fn invalid(why: &str) -> Status {
-    Status::new(422, "Invalid", format!("TokenRequest.authentication.k8s.io \"\" is invalid: {why}"))
+fn invalid(name: &str, problem: Problem) -> Status {
+    const GROUP: &str = "authentication.k8s.io";
+    let mut details = json!({ "group": GROUP, "kind": "TokenRequest", "causes": [problem.cause()] });
+    if !name.is_empty() {
+        details["name"] = json!(name);
+    }
+    let message = format!("TokenRequest.{GROUP} \"{name}\" is invalid: {}: {}", problem.field, problem.message);
+    Status::new(422, "Invalid", message).with_details(details)
 }
 
 fn key_id(credentials: &Credentials) -> String {

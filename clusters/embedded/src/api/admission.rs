@@ -22,7 +22,7 @@ pub async fn admit(
 ) -> Result<(), Status> {
     let _ = &warnings;
     if old.is_none() {
-        namespace_lives(call)?;
+        namespace_lives(call, text(new, "/metadata/name"))?;
         starting_status(call, new);
     }
     if call.resource.group.is_empty() && call.route.subresource.is_empty() {
@@ -39,7 +39,7 @@ pub async fn admit(
 }
 
 /// Nothing is made in a namespace that is not there (404) or is leaving (403).
-fn namespace_lives(call: &Call) -> Result<(), Status> {
+fn namespace_lives(call: &Call, object: &str) -> Result<(), Status> {
     if !call.resource.namespaced {
         return Ok(());
     }
@@ -51,7 +51,7 @@ fn namespace_lives(call: &Call) -> Result<(), Status> {
     }
     let resource = &call.resource;
     let why = format!("unable to create new content in namespace {name} because it is being terminated");
-    let mut status = Status::forbidden(&resource.group, &resource.plural, &call.route.name, &why);
+    let mut status = Status::forbidden(&resource.group, &resource.plural, object, &why);
     if let Some(details) = &mut status.details {
         details["causes"] = serde_json::json!([{
             "reason": "NamespaceTerminating",
@@ -76,10 +76,41 @@ fn starting_status(call: &Call, object: &mut Value) {
             let name = text(object, "/metadata/name").to_owned();
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = serde_json::json!(name);
         }
-        ("", "pods" | "persistentvolumeclaims" | "persistentvolumes") => {
+        ("", "persistentvolumes") => {
+            let since = crate::store::now();
+            object["status"] = serde_json::json!({ "phase": "Pending", "lastPhaseTransitionTime": since });
+        }
+        ("", "pods" | "persistentvolumeclaims") => {
             object["status"] = serde_json::json!({ "phase": "Pending" });
         }
-        ("", "services") => object["status"] = serde_json::json!({ "loadBalancer": {} }),
-        _ => {}
+        ("", "services") | ("networking.k8s.io", "ingresses") => {
+            object["status"] = serde_json::json!({ "loadBalancer": {} });
+        }
+        (group, plural) => {
+            if let Some(status) = zero_status(group, plural) {
+                object["status"] = status;
+            }
+        }
     }
+    if call.resource.plural == "pods" && call.resource.group.is_empty() {
+        object["status"]["qosClass"] = serde_json::json!(crate::kubelet::quality_of_service(object));
+    }
+}
+
+/// What Go writes of an empty status: the numbers that are not left out when they are 0.
+fn zero_status(group: &str, plural: &str) -> Option<Value> {
+    use serde_json::json;
+    Some(match (group, plural) {
+        ("apps", "deployments") | ("batch", "jobs" | "cronjobs") | ("", "resourcequotas") => json!({}),
+        ("apps", "statefulsets") => json!({ "replicas": 0, "availableReplicas": 0 }),
+        ("apps", "replicasets") | ("", "replicationcontrollers") => json!({ "replicas": 0 }),
+        ("apps", "daemonsets") => json!({
+            "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
+        }),
+        ("policy", "poddisruptionbudgets") => json!({
+            "disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0,
+        }),
+        ("autoscaling", "horizontalpodautoscalers") => json!({ "desiredReplicas": 0, "currentMetrics": null }),
+        _ => return None,
+    })
 }

@@ -6,6 +6,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::Status;
 use super::kinds::Resource;
 use super::table;
 
@@ -45,20 +46,39 @@ pub enum Form {
 }
 
 impl Form {
-    /// Reads `Accept`: the first form in it that this server knows.
-    #[must_use]
-    pub fn wanted(headers: &HeaderMap) -> Self {
+    /// Reads `Accept`: the first form in it that this server knows. Streams of pods have forms of their own.
+    ///
+    /// # Errors
+    /// 406 if it knows none.
+    pub fn wanted(headers: &HeaderMap, subresource: &str) -> Result<Self, Status> {
+        const TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        for range in accept.split(',').filter(|range| range.trim_start().starts_with("application/json")) {
+        if accept.is_empty() || matches!(subresource, "log" | "exec" | "attach" | "portforward" | "proxy") {
+            return Ok(Self::Plain);
+        }
+        let mut known = false;
+        for range in accept.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default();
+            if !matches!(media, "*/*" | "application/*") && !TYPES.split(", ").any(|known| known == media) {
+                continue;
+            }
+            known = true;
             let parameter = |name: &str| range.split(';').find_map(|part| part.trim().strip_prefix(name));
+            let of_meta = matches!(parameter("v="), Some("v1" | "v1beta1")) && parameter("g=") == Some("meta.k8s.io");
             match parameter("as=") {
-                Some("Table") => return Self::Table,
-                Some("PartialObjectMetadata" | "PartialObjectMetadataList") => return Self::Metadata,
+                Some("Table") if of_meta => return Ok(Self::Table),
+                Some("PartialObjectMetadata" | "PartialObjectMetadataList") if of_meta => return Ok(Self::Metadata),
                 Some(_) => {}
-                None => return Self::Plain,
+                None => return Ok(Self::Plain),
             }
         }
-        Self::Plain
+        let refused = |message: String| Status::new(406, "NotAcceptable", message);
+        if known {
+            return Err(refused(format!("only the following media types are accepted: {TYPES}")));
+        }
+        let why = format!("406: Not Acceptable\n\nAvailable representations: {TYPES}");
+        Err(refused(why).with_details(json!({})))
     }
 }
 
@@ -111,7 +131,11 @@ fn list(resource: &Resource, listed: &Listed, form: Form) -> String {
         Form::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
         _ => (resource.list_kind(), resource.api_version()),
     };
-    let head = json!({ "kind": kind, "apiVersion": api_version, "metadata": listed.metadata() }).to_string();
+    let mut of_list = listed.metadata();
+    if resource.definition.is_some() && listed.proceed.is_none() {
+        of_list["continue"] = json!("");
+    }
+    let head = json!({ "kind": kind, "apiVersion": api_version, "metadata": of_list }).to_string();
     let mut text = String::with_capacity(1024 * (listed.items.len() + 1));
     text.push_str(head.trim_end_matches('}'));
     text.push_str("},\"items\":[");

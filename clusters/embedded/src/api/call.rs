@@ -90,11 +90,15 @@ pub async fn read_body(request: Request<Body>) -> Result<Vec<u8>, Status> {
     }
 }
 
-/// Reads an object: JSON, or YAML or protobuf if the media type says so.
+/// Reads an object of a kind: JSON, or YAML or protobuf if the media type says so.
 ///
 /// # Errors
 /// 400 if it is none, 415 for another media type.
-pub fn parse(body: &[u8], content_type: &str) -> Result<Value, Status> {
+pub fn parse(body: &[u8], content_type: &str, kind: &str) -> Result<Value, Status> {
+    let unrecognized = |why: String| {
+        let shown = excerpt(body);
+        Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why} ({shown})"))
+    };
     if content_type == wire::MEDIA_TYPE {
         return wire::read(body).map_err(|error| Status::bad_request(error.to_string()));
     }
@@ -102,9 +106,8 @@ pub fn parse(body: &[u8], content_type: &str) -> Result<Value, Status> {
         if let Ok(value) = serde_json::from_slice(body) {
             return Ok(value);
         }
-        let text = std::str::from_utf8(body).map_err(|error| Status::bad_request(error.to_string()))?;
-        return serde_saphyr::from_str(text)
-            .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")));
+        let text = std::str::from_utf8(body).map_err(|error| unrecognized(error.to_string()))?;
+        return serde_saphyr::from_str(text).map_err(|error| unrecognized(format!("yaml: {error}")));
     }
     if !matches!(content_type, "" | "*/*" | "application/json") {
         return Err(Status::new(
@@ -114,6 +117,48 @@ pub fn parse(body: &[u8], content_type: &str) -> Result<Value, Status> {
              application/yaml, application/vnd.kubernetes.protobuf",
         ));
     }
-    serde_json::from_slice(body)
-        .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")))
+    match serde_json::from_slice(body) {
+        // Go reads `null` as an object that says nothing.
+        Ok(Value::Null) => Ok(serde_json::json!({})),
+        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(other) => Err(unrecognized(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct \
+             {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
+            type_name(&other)
+        ))),
+        Err(error) => Err(unrecognized(format!("couldn't get version/kind; json parse error: {}", in_go(&error)))),
+    }
+}
+
+/// What Go calls the type of a value.
+#[must_use]
+pub fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// A parser's complaint in the words of Go's, where both have the same.
+#[must_use]
+pub fn in_go(error: &serde_json::Error) -> String {
+    if error.is_eof() { "unexpected end of JSON input".into() } else { error.to_string() }
+}
+
+/// The start of a body, as complaints show it: JSON as it is, all else in hexadecimal digits.
+fn excerpt(body: &[u8]) -> String {
+    const LONGEST: usize = 30;
+    let (start, more) = (&body[..body.len().min(LONGEST)], if body.len() > LONGEST { " ..." } else { "" });
+    match body.first() {
+        None => "<empty>".into(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(start)),
+        Some(_) => {
+            let digits: String = start.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{digits}{more}")
+        }
+    }
 }

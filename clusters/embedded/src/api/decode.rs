@@ -18,26 +18,12 @@ enum Validation {
 }
 
 impl Validation {
-    fn wanted(call: &Call) -> Result<Self, Status> {
+    /// What the query asks for; `options` has checked it.
+    fn wanted(call: &Call) -> Self {
         match call.query.get("fieldValidation") {
-            None | Some("Warn") => Ok(Self::Warn),
-            Some("Ignore") => Ok(Self::Ignore),
-            Some("Strict") => Ok(Self::Strict),
-            Some(other) => {
-                let options = match call.method.as_str() {
-                    "POST" => "CreateOptions",
-                    "PATCH" => "PatchOptions",
-                    _ => "UpdateOptions",
-                };
-                let problem = Problem::unsupported(
-                    "fieldValidation",
-                    &json!(other),
-                    &[json!("Ignore"), json!("Strict"), json!("Warn")],
-                );
-                let message = format!("{options}.meta.k8s.io \"\" is invalid: {}: {}", problem.field, problem.message);
-                Err(Status::new(422, "Invalid", message)
-                    .with_details(json!({ "group": "meta.k8s.io", "kind": options })))
-            }
+            Some("Ignore") => Self::Ignore,
+            Some("Strict") => Self::Strict,
+            _ => Self::Warn,
         }
     }
 }
@@ -52,18 +38,26 @@ pub fn decode(
     patch: Option<&Value>,
     warnings: &mut Vec<String>,
 ) -> Result<(), Status> {
-    let validation = Validation::wanted(call)?;
+    let validation = Validation::wanted(call);
     let (resource, kind) = (&call.resource, &call.resource.kind);
     let schema = schema::of(resource);
-    let problems = schema::conform(object, &schema, kind, resource.definition.is_some());
+    // What a patch made, before anything is dropped: a refusal shows it.
+    let sent = patch.map(|patch| (patch, object.clone()));
+    let mut problems = schema::conform(object, &schema, kind, resource.definition.is_some());
+    if resource.definition.is_some() {
+        problems.unknown.sort();
+    }
     let handled =
         |why: &str| format!("{kind} in version \"{}\" cannot be handled as a {kind}: {why}", resource.version);
     if let Some(unreadable) = problems.unreadable {
-        return Err(Status::bad_request(handled(&unreadable)));
+        return Err(match sent {
+            Some((patch, made)) => refused_patch(call, patch, made, &unreadable),
+            None => Status::bad_request(handled(&unreadable)),
+        });
     }
     if !problems.unknown.is_empty() {
         let unknown: Vec<String> = problems.unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
-        match (validation, patch) {
+        match (validation, sent) {
             (Validation::Ignore, _) => {}
             (Validation::Warn, _) => {
                 warnings.extend(unknown);
@@ -72,13 +66,13 @@ pub fn decode(
             (Validation::Strict, None) => {
                 return Err(Status::bad_request(handled(&format!("strict decoding error: {}", unknown.join(", ")))));
             }
-            (Validation::Strict, Some(patch)) => {
-                let rule = format!("strict decoding error: {}", unknown.join(", "));
-                let problem = Problem::invalid("patch", &json!(as_go_prints(patch)), &rule);
-                let message = format!(" \"\" is invalid: {}: {}", problem.field, problem.message);
-                return Err(Status::new(422, "Invalid", message).with_details(json!({ "causes": [
-                    { "reason": problem.reason, "message": problem.message, "field": problem.field },
-                ] })));
+            (Validation::Strict, Some((patch, made))) => {
+                return Err(refused_patch(
+                    call,
+                    patch,
+                    made,
+                    &format!("strict decoding error: {}", unknown.join(", ")),
+                ));
             }
         }
     }
@@ -87,24 +81,29 @@ pub fn decode(
 }
 
 /// Reads the configuration of a server-side apply: no defaults, and a built-in kind may have no unknown fields at all,
-/// for nobody could own them.
+/// for nobody could own them. `namespace` is the one that it names itself, if it does.
 ///
 /// # Errors
 /// 400, or 500 as Kubernetes answers for fields that a type does not have.
-pub fn decode_applied(call: &Call, config: &mut Value, warnings: &mut Vec<String>) -> Result<(), Status> {
-    let validation = Validation::wanted(call)?;
+pub fn decode_applied(
+    call: &Call,
+    config: &mut Value,
+    namespace: &str,
+    warnings: &mut Vec<String>,
+) -> Result<(), Status> {
+    let validation = Validation::wanted(call);
     let (resource, kind) = (&call.resource, &call.resource.kind);
     let schema = schema::of(resource);
     let custom = resource.definition.is_some();
     let problems = schema::conform(config, &schema, kind, custom);
     let Some(unknown) = problems.unknown.first() else {
         return match problems.unreadable {
-            Some(unreadable) => Err(untyped(call, &unreadable)),
+            Some(unreadable) => Err(untyped(call, namespace, &unreadable)),
             None => Ok(()),
         };
     };
     match (custom, validation) {
-        (false, _) => Err(untyped(call, &format!(".{unknown}: field not declared in schema"))),
+        (false, _) => Err(untyped(call, namespace, &format!(".{unknown}: field not declared in schema"))),
         (true, Validation::Strict) => {
             let unknown: Vec<String> =
                 problems.unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
@@ -123,8 +122,63 @@ pub fn decode_applied(call: &Call, config: &mut Value, warnings: &mut Vec<String
     }
 }
 
+/// 422 for a patch that makes no object of the kind. It shows the patch, or, of the types that work on JSON, what they made.
+#[must_use]
+pub fn refused_patch(call: &Call, patch: &Value, made: Value, why: &str) -> Status {
+    let shown = match call.content_type() {
+        "application/strategic-merge-patch+json" => as_go_prints(patch),
+        _ => as_go_writes(made).to_string(),
+    };
+    let problem = Problem::invalid("patch", &json!(shown), why);
+    let message = format!(" \"\" is invalid: {}: {}", problem.field, problem.message);
+    Status::new(422, "Invalid", message).with_details(json!({ "causes": [problem.cause()] }))
+}
+
+/// An object with its keys in the order in which Go writes them: metadata as the type has them, all else by name.
+#[must_use]
+pub fn as_go_writes(value: Value) -> Value {
+    const FIRST: &[&str] = &[
+        "manager",
+        "operation",
+        "name",
+        "generateName",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "labels",
+        "annotations",
+        "ownerReferences",
+        "finalizers",
+        "managedFields",
+    ];
+    const ENTRY: &[&str] = &["manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource"];
+    fn sorted(value: Value, order: &[&str]) -> Value {
+        match value {
+            Value::Object(map) => {
+                let place = |key: &str| order.iter().position(|name| *name == key).unwrap_or(order.len());
+                let mut entries: Vec<_> = map.into_iter().collect();
+                entries.sort_by(|(one, _), (other, _)| (place(one), one).cmp(&(place(other), other)));
+                let inner = |key: &str| match key {
+                    "metadata" => FIRST,
+                    "managedFields" => ENTRY,
+                    _ => &[],
+                };
+                entries.into_iter().map(|(key, value)| (key.clone(), sorted(value, inner(&key)))).collect()
+            }
+            Value::Array(items) => items.into_iter().map(|item| sorted(item, order)).collect(),
+            other => other,
+        }
+    }
+    sorted(value, &[])
+}
+
 /// A value as Go's `%+v` prints it.
-fn as_go_prints(value: &Value) -> String {
+#[must_use]
+pub fn as_go_prints(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".into(),
         Value::String(text) => text.clone(),
@@ -142,14 +196,11 @@ fn as_go_prints(value: &Value) -> String {
     }
 }
 
-fn untyped(call: &Call, why: &str) -> Status {
+fn untyped(call: &Call, namespace: &str, why: &str) -> Status {
     let (resource, route) = (&call.resource, &call.route);
     let message = format!(
-        "failed to create typed patch object ({}/{}; {}, Kind={}): {why}",
-        route.namespace,
-        route.name,
-        resource.api_version(),
-        resource.kind
+        "failed to create typed patch object ({namespace}/{}; {}/{}, Kind={}): {why}",
+        route.name, resource.group, resource.version, resource.kind
     );
     Status::new(500, "", message)
 }

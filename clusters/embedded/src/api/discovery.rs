@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderValue, Response, header};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderMap, HeaderValue, Method, Response, header};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::Status;
 use super::kinds::{self, Resource};
@@ -19,10 +22,25 @@ pub(super) const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.4");
 ///
 /// # Errors
 /// 404.
-pub fn answer(world: &World, path: &str, headers: &HeaderMap) -> Result<Response<Body>, Status> {
+pub fn answer(world: &World, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response<Body>, Status> {
+    match document_at(world, path, headers) {
+        Err(status) if status.code == 404 => Ok(not_found()),
+        Ok(_) if method != Method::GET && method != Method::HEAD => Err(super::verbs::method_not_allowed()),
+        other => other,
+    }
+}
+
+/// What Go's mux says of a path that nobody serves.
+pub(super) fn not_found() -> Response<Body> {
+    let mut response = text("404 page not found\n");
+    *response.status_mut() = http::StatusCode::NOT_FOUND;
+    response
+}
+
+fn document_at(world: &World, path: &str, headers: &HeaderMap) -> Result<Response<Body>, Status> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
-        ["healthz" | "livez" | "readyz"] | ["healthz" | "livez" | "readyz", "ping"] => Ok(health()),
+        ["healthz" | "livez" | "readyz"] | ["healthz" | "livez" | "readyz", "ping"] => Ok(text("ok")),
         ["version"] => Ok(json_response(&version())),
         ["api"] if aggregated(headers) => Ok(typed(&aggregate(world, true), AGGREGATED)),
         ["apis"] if aggregated(headers) => Ok(typed(&aggregate(world, false), AGGREGATED)),
@@ -48,7 +66,7 @@ pub fn answer(world: &World, path: &str, headers: &HeaderMap) -> Result<Response
             response.headers_mut().insert(header::CONTENT_TYPE, media_type);
             Ok(response)
         }
-        ["openapi", "v3"] => Ok(json_response(&openapi::index(world))),
+        ["openapi", "v3"] => Ok(typed(&openapi::index(world), "text/plain; charset=utf-8")),
         ["openapi", "v3", "api", version] => document(world, "", version),
         ["openapi", "v3", "apis", group, version] => document(world, group, version),
         [".well-known", "openid-configuration"] => Ok(json_response(&tokens::discovery(&own_url(headers)))),
@@ -116,6 +134,11 @@ fn groups(world: &World) -> Vec<Group> {
     groups
 }
 
+/// Whether there is such a version of a group.
+pub(super) fn serves(world: &World, group: &str, version: &str) -> bool {
+    kinds::all(world).iter().any(|served| served.group == group && served.version == version)
+}
+
 fn of_version(world: &World, group: &str, version: &str) -> Vec<Arc<Resource>> {
     kinds::all(world).into_iter().filter(|served| served.group == group && served.version == version).collect()
 }
@@ -137,7 +160,7 @@ fn resources(world: &World, group: &str, version: &str) -> Result<Response<Body>
             document["categories"] = json!(resource.categories);
         }
         if resource.stored {
-            document["storageVersionHash"] = json!("");
+            document["storageVersionHash"] = json!(storage_version_hash(resource));
         }
         resources.push(document);
         for subresource in &resource.subresources {
@@ -156,6 +179,14 @@ fn resources(world: &World, group: &str, version: &str) -> Result<Response<Body>
     Ok(json_response(&json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources,
     })))
+}
+
+/// Tells one form of storage from another (`apiserver/pkg/endpoints/discovery/storageversionhash.go`).
+fn storage_version_hash(resource: &Resource) -> String {
+    let version = resource.definition.as_ref().map_or(resource.version.as_str(), |definition| &definition.storage);
+    let version = if resource.plural == "horizontalpodautoscalers" { "v2" } else { version };
+    let whole = format!("{}/{version}/{}", resource.kept_as, resource.kind);
+    BASE64_STANDARD.encode(&Sha256::digest(whole)[..8])
 }
 
 /// Group, version, kind and verbs of a subresource.
@@ -195,7 +226,11 @@ fn aggregate(world: &World, core: bool) -> Value {
             .subresources
             .iter()
             .map(|name| {
-                let (group, version, kind, verbs) = subresource_kind(resource, name);
+                let (mut group, mut version, kind, verbs) = subresource_kind(resource, name);
+                // Those of the document itself go without saying.
+                if (group, version) == (resource.group.as_str(), resource.version.as_str()) {
+                    (group, version) = ("", "");
+                }
                 json!({
                     "subresource": name, "verbs": verbs,
                     "responseKind": { "group": group, "version": version, "kind": kind },
@@ -204,7 +239,7 @@ fn aggregate(world: &World, core: bool) -> Value {
             .collect();
         let mut document = json!({
             "resource": resource.plural,
-            "responseKind": { "group": resource.group, "version": resource.version, "kind": resource.kind },
+            "responseKind": { "group": "", "version": "", "kind": resource.kind },
             "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
             "singularResource": resource.singular,
             "verbs": resource.verbs(),
@@ -249,7 +284,8 @@ fn version() -> Value {
 }
 
 fn paths(world: &World) -> Value {
-    let mut paths = vec!["/api".to_owned(), "/api/v1".into(), "/apis".into()];
+    let first = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis"];
+    let mut paths = first.map(str::to_owned).to_vec();
     for group in groups(world) {
         paths.push(format!("/apis/{}", group.name));
         paths.extend(group.versions.iter().map(|(version, _)| format!("/apis/{}/{version}", group.name)));
@@ -258,8 +294,8 @@ fn paths(world: &World) -> Value {
     json!({ "paths": paths })
 }
 
-fn health() -> Response<Body> {
-    let mut response = Response::new(Body::from("ok"));
+fn text(text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response

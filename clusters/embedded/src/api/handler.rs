@@ -9,7 +9,7 @@ use super::answer::{self, Answer, Form};
 use super::call::Call;
 use super::query::Query;
 use super::route::Route;
-use super::{Status, discovery, kinds, verbs};
+use super::{Status, deprecation, discovery, kinds, options, verbs};
 use crate::access::{self, Attributes, UserInfo};
 use crate::platform::World;
 
@@ -40,9 +40,15 @@ pub async fn answer_as(world: Arc<World>, user: UserInfo, request: Request<Body>
         return Err(denied(&user, &attributes));
     }
     if route.plural.is_empty() {
-        return discovery::answer(&world, &path, request.headers());
+        return discovery::answer(&world, request.method(), &path, request.headers());
     }
-    let resource = kinds::find(&world, &route.group, &route.version, &route.plural).ok_or_else(Status::no_such_path)?;
+    let Some(resource) = kinds::find(&world, &route.group, &route.version, &route.plural) else {
+        return if discovery::serves(&world, &route.group, &route.version) {
+            Err(Status::no_such_path())
+        } else {
+            Ok(discovery::not_found())
+        };
+    };
     let call = Call {
         world,
         user,
@@ -52,9 +58,16 @@ pub async fn answer_as(world: Arc<World>, user: UserInfo, request: Request<Body>
         headers: request.headers().clone(),
         resource: resource.clone(),
     };
-    let form = Form::wanted(&call.headers);
+    options::check(&call)?;
+    let form = Form::wanted(&call.headers, &call.route.subresource)?;
     let include = call.query.get("includeObject").unwrap_or_default().to_owned();
-    let mut warnings = Vec::new();
+    let mut warnings = Vec::from_iter(deprecation::warning(&call.resource));
+    if form == Form::Table && !matches!(include.as_str(), "" | "None" | "Object" | "Metadata") {
+        return Err(Status::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: \"{include}\": must be 'Metadata', \
+             'Object', 'None', or empty"
+        )));
+    }
     let answer = verbs::dispatch(&call, attributes, request, &mut warnings).await?;
     let resource = match &answer {
         Answer::Document(..) | Answer::Response(_) => &resource,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Status;
+use super::validate::metadata;
 use crate::object::{label, text};
 
 /// Both selectors of a request.
@@ -29,11 +30,19 @@ enum Test {
 }
 
 impl Selector {
-    /// Reads `labelSelector` and `fieldSelector` of a request about objects of `kind`.
+    /// Reads `labelSelector` and `fieldSelector` of a request about objects of a kind; `extra` are the selectable fields
+    /// of a custom one.
     ///
     /// # Errors
     /// 400 for a selector that does not parse, or a field that this kind cannot be selected by.
-    pub fn parse(labels: Option<&str>, fields: Option<&str>, plural: &str, extra: &[String]) -> Result<Self, Status> {
+    pub fn parse(
+        labels: Option<&str>,
+        fields: Option<&str>,
+        plural: &str,
+        extra: Option<&[String]>,
+    ) -> Result<Self, Status> {
+        let custom = extra.is_some();
+        let extra = extra.unwrap_or_default();
         let mut selector = Self { labels: parse_labels(labels.unwrap_or_default())?, fields: Vec::new() };
         for term in fields.unwrap_or_default().split(',').filter(|term| !term.is_empty()) {
             let (key, equal, value) = if let Some((key, value)) = term.split_once("!=") {
@@ -41,15 +50,19 @@ impl Selector {
             } else if let Some((key, value)) = term.split_once('=') {
                 (key, true, value.strip_prefix('=').unwrap_or(value))
             } else {
-                return Err(Status::bad_request(format!(
-                    "Unable to find \"\" that match label selector \"\", field selector \"{term}\": invalid field selector"
-                )));
+                let all = fields.unwrap_or_default();
+                let why = format!("invalid selector: '{all}'; can't understand '{term}'");
+                return Err(Status::bad_request(why));
             };
             let served = matches!(key, "metadata.name" | "metadata.namespace")
                 || selectable(plural).contains(&key)
                 || extra.iter().any(|path| path.strip_prefix('.') == Some(key));
             if !served {
-                return Err(Status::bad_request(format!("field label not supported: {key}")));
+                return Err(Status::bad_request(if selectable(plural).is_empty() && !custom {
+                    format!("\"{key}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+                } else {
+                    format!("field label not supported: {key}")
+                }));
             }
             selector.fields.push((key.into(), equal, value.into()));
         }
@@ -140,12 +153,42 @@ fn parse_labels(text: &str) -> Result<Vec<Requirement>, Status> {
         let term = term.trim();
         if !term.is_empty() {
             let parsed = requirement(term).filter(|requirement| is_label_key(&requirement.key));
-            requirements.push(parsed.ok_or_else(|| {
-                Status::bad_request(format!("unable to parse requirement: invalid label selector term {term:?}"))
-            })?);
+            let parsed = parsed.ok_or_else(|| Status::bad_request(misread(term)))?;
+            if let Some(why) = parsed.test.misvalued(&parsed.key) {
+                return Err(Status::bad_request(format!("unable to parse requirement: {why}")));
+            }
+            requirements.push(parsed);
         }
     }
     Ok(requirements)
+}
+
+impl Test {
+    /// Why its values cannot be those of a label.
+    fn misvalued(&self, key: &str) -> Option<String> {
+        let (Self::In(values) | Self::NotIn(values)) = self else { return None };
+        let wrong = |value: &&String| !value.is_empty() && (value.len() > 63 || !metadata::is_name(value));
+        let (at, value) = values.iter().enumerate().find(|(_, value)| wrong(value))?;
+        Some(format!("values[{at}][{key}]: Invalid value: \"{value}\": {}", metadata::VALUE_RULE))
+    }
+}
+
+/// What is wrong with a term, in the words of apimachinery's `labels` where it is a common mistake.
+fn misread(term: &str) -> String {
+    if term.starts_with('=') {
+        return "found '=', expected: !, identifier, or 'end of string'".into();
+    }
+    if let Some((_, limit)) = term.split_once(['>', '<']) {
+        return format!(
+            "unable to parse requirement: values[0]: Invalid value: \"{limit}\": for 'Gt', 'Lt' operators, the value \
+             must be an integer"
+        );
+    }
+    let words: Vec<&str> = term.split_whitespace().collect();
+    match words.as_slice() {
+        [_, "in" | "notin", found, ..] => format!("unable to parse requirement: found '{found}' expected: '('"),
+        _ => format!("unable to parse requirement: invalid label selector term {term:?}"),
+    }
 }
 
 /// Splits at the commas that are not within parentheses.
@@ -217,7 +260,7 @@ mod tests {
 
     fn matches(labels: &str) -> bool {
         let pod = json!({"metadata": {"labels": {"app": "a", "tier": "web", "n": "5"}}});
-        Selector::parse(Some(labels), None, "pods", &[]).unwrap().matches(&pod)
+        Selector::parse(Some(labels), None, "pods", None).unwrap().matches(&pod)
     }
 
     #[test]
@@ -237,14 +280,14 @@ mod tests {
         ] {
             assert_eq!(matches(selector), expected, "{selector}");
         }
-        assert!(Selector::parse(Some("a in b"), None, "pods", &[]).is_err());
-        assert!(Selector::parse(Some("=x"), None, "pods", &[]).is_err());
+        assert!(Selector::parse(Some("a in b"), None, "pods", None).is_err());
+        assert!(Selector::parse(Some("=x"), None, "pods", None).is_err());
     }
 
     #[test]
     fn field_selectors_know_only_the_fields_of_the_kind() {
         let pod = json!({"metadata": {"name": "p"}, "status": {"phase": "Running"}});
-        let selector = |text: &str, plural: &str| Selector::parse(None, Some(text), plural, &[]);
+        let selector = |text: &str, plural: &str| Selector::parse(None, Some(text), plural, None);
         assert!(selector("status.phase=Running,metadata.name!=q", "pods").unwrap().matches(&pod));
         assert!(!selector("spec.nodeName=n", "pods").unwrap().matches(&pod));
         assert_eq!(selector("status.phase=x", "configmaps").unwrap_err().code, 400);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::containers::{Step, init_step, is_sidecar, status_of, step};
 use super::{scheduling, volumes};
-use crate::controllers::bootstrap::NODE_ADDRESS;
+use crate::controllers::bootstrap::{CONTROL_PLANE_NODE, NODE_ADDRESS};
 use crate::controllers::events::{Severity, record};
 use crate::controllers::owned::{is_leaving, key_of, set_condition};
 use crate::controllers::reconciler::{Controller, Next};
@@ -60,9 +60,16 @@ fn reconcile(world: &World, key: &Key) -> Next {
     if is_leaving(&pod) || matches!(text(&pod, "/status/phase"), "Succeeded" | "Failed") {
         return Next::Wait;
     }
-    if text(&pod, "/spec/nodeName").is_empty() {
-        schedule(world, key, &pod);
-        return Next::Wait;
+    match text(&pod, "/spec/nodeName") {
+        // Another scheduler places it.
+        "" if !matches!(text(&pod, "/spec/schedulerName"), "" | "default-scheduler") => return Next::Wait,
+        "" => {
+            schedule(world, key, &pod);
+            return Next::Wait;
+        }
+        CONTROL_PLANE_NODE => {}
+        // There is no such node.
+        _ => return Next::Wait,
     }
     let (status, again) = observed(world, &pod);
     crate::controllers::owned::write_status(world, key, status);
@@ -130,7 +137,7 @@ fn observed(world: &World, pod: &Value) -> (Value, Option<Duration>) {
         status["initContainerStatuses"] = json!(init);
     }
     status["containerStatuses"] = json!(containers);
-    status["qosClass"] = json!("Burstable");
+    status["qosClass"] = json!(super::quality_of_service(pod));
     (status, again)
 }
 

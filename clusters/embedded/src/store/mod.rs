@@ -224,7 +224,9 @@ impl Store {
         }
         let metadata = metadata_of(&mut object);
         metadata.insert("deletionTimestamp".into(), json!(now()));
-        metadata.insert("deletionGracePeriodSeconds".into(), json!(0));
+        if key.plural != "namespaces" || !key.group.is_empty() {
+            metadata.insert("deletionGracePeriodSeconds".into(), json!(0));
+        }
         if key.group.is_empty() && key.plural == "namespaces" {
             object["status"]["phase"] = json!("Terminating");
         }

@@ -7,7 +7,7 @@
 //! versions, times, addresses, tokens) replaced by what it is.
 //!
 //! `./record KUBECONFIG [TOPIC…]` records the golden answers again, from any cluster whose administrator that is.
-//! `UPDATE=1` strikes out what no longer differs; `API_DIFFERENTIAL_TOPIC` limits the comparison to a topic and prints every difference, known ones too.
+//! `UPDATE=1` strikes out what no longer differs; `API_DIFFERENTIAL_TOPIC` limits the comparison to a topic, or `all`, and prints every difference, known ones too.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that reports")]
 
 mod compare;
@@ -67,7 +67,9 @@ async fn the_embedded_api_answers_as_a_real_one() {
     let mut occurred = BTreeSet::new();
     let mut reasons: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut versions = BTreeSet::new();
-    for (topic, _) in TOPICS.iter().filter(|(topic, _)| only.as_deref().is_none_or(|only| only == *topic)) {
+    for (topic, _) in
+        TOPICS.iter().filter(|(topic, _)| only.as_deref().is_none_or(|only| only == "all" || only == *topic))
+    {
         let (version, golden) = golden(topic);
         versions.insert(version);
         let answers = server.run(topic, "abcde").await;

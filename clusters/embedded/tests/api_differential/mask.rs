@@ -12,6 +12,7 @@ static UID: LazyLock<Regex> =
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+").unwrap());
 static PEM: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?s)-----BEGIN [A-Z ]+-----.*-----END [A-Z ]+-----\n?").unwrap());
+static VERSION: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(resourceVersion\W+)\d+").unwrap());
 static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d+s$").unwrap());
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d+\.\d+\.\d+\.\d+$").unwrap());
 
@@ -59,6 +60,7 @@ impl Known {
             ("resourceVersion", Value::String(text)) if text.parse::<u64>().is_ok_and(|version| version > 0) => {
                 *value = json!("{version}");
             }
+            ("kubernetes.io/description", value) => *value = json!("{description}"),
             ("continue", Value::String(text)) if !text.is_empty() => *value = json!("{continue}"),
             ("nodePort", Value::Number(_)) => *value = json!("{port}"),
             ("clusterIP" | "podIP" | "hostIP" | "ip", Value::String(text)) if ADDRESS.is_match(text) => {
@@ -99,7 +101,13 @@ impl Known {
                 text = word.replace_all(&text, format!("${{1}}{{{name}}}${{2}}")).into_owned();
             }
         }
-        for (pattern, by) in [(&TIME, "{time}"), (&UID, "{uid}"), (&TOKEN, "{token}"), (&PEM, "{certificate}")] {
+        for (pattern, by) in [
+            (&TIME, "{time}"),
+            (&UID, "{uid}"),
+            (&TOKEN, "{token}"),
+            (&PEM, "{certificate}"),
+            (&VERSION, "${1}{version}"),
+        ] {
             text = pattern.replace_all(&text, by).into_owned();
         }
         text

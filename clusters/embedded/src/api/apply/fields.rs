@@ -29,6 +29,12 @@ impl Fields {
         !self.member && self.children.is_empty()
     }
 
+    /// Whether something below the field is in the set.
+    #[must_use]
+    pub fn has_parts(&self) -> bool {
+        !self.children.is_empty()
+    }
+
     /// The part of the set below a path element.
     #[must_use]
     pub fn below(&self, element: &str) -> Option<&Self> {
@@ -229,6 +235,9 @@ pub fn compare(old: Option<&Value>, new: Option<&Value>, schema: &Schema) -> Dif
 
 fn compare_both(old: &Value, new: &Value, schema: &Schema, difference: &mut Difference) {
     match (old, new) {
+        (Value::Null, Value::Array(_)) if *schema.list().1 != ListMerge::Atomic => {
+            compare_both(&json!([]), new, schema, difference);
+        }
         (Value::Object(before), Value::Object(after)) if !schema.is_atomic_map() => {
             for (key, value) in after {
                 difference.put(field(key), compare(before.get(key), Some(value), &schema.field(key)));

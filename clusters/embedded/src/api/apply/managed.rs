@@ -1,6 +1,6 @@
 //! `metadata.managedFields`: one entry for each manager, operation, API version and subresource.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::fields::{Difference, Fields, compare};
 use crate::api::kinds::Resource;
@@ -130,10 +130,15 @@ impl Managed {
             .collect()
     }
 
-    /// Other managers lose the fields that were changed or removed.
+    /// Other managers lose the fields that were changed or removed; one that updates loses what it removed, too.
     pub fn yield_to(&mut self, writer: &Writer, difference: &Difference) {
-        for entry in self.0.iter_mut().filter(|entry| !entry.writer.same(writer)) {
-            let rest = entry.fields.without(&difference.changed).without(&difference.removed);
+        for entry in &mut self.0 {
+            let mut rest = entry.fields.without(&difference.removed);
+            if !entry.writer.same(writer) {
+                rest = rest.without(&difference.changed);
+            } else if writer.operation == Operation::Apply {
+                continue;
+            }
             entry.changed |= rest != entry.fields;
             entry.fields = rest;
         }
@@ -182,7 +187,7 @@ pub fn record_update(resource: &Resource, live: Option<&Value>, new: &mut Value,
     if reset && live.is_some() {
         managed = Managed::default();
     }
-    let base = live.map_or_else(|| json!({}), without_bookkeeping);
+    let base = live.map_or_else(|| blank(new, resource), without_bookkeeping);
     let difference = compare(Some(&base), Some(&without_bookkeeping(new)), &schema);
     if live.is_some() && managed.is_empty() {
         // Objects that were never applied and have no managers stay without.
@@ -198,6 +203,49 @@ pub fn record_update(resource: &Resource, live: Option<&Value>, new: &mut Value,
     }
     managed.write(new, live, writer);
 }
+
+/// The object that a new one of a built-in kind is compared with: Go's zero value, which has those parts that are structures
+/// by value and those lists that are always written. Nobody owns such a part itself, only what is in it.
+fn blank(new: &Value, resource: &Resource) -> Value {
+    if resource.definition.is_some() {
+        return json!({});
+    }
+    let by_pointer = resource.plural == "replicationcontrollers";
+    zero(new, by_pointer)
+}
+
+fn zero(new: &Value, template_by_pointer: bool) -> Value {
+    let mut zeroed = Map::new();
+    for (key, value) in new.as_object().into_iter().flatten() {
+        if value.is_object() && BY_VALUE.contains(&key.as_str()) && !(template_by_pointer && key == "template") {
+            zeroed.insert(key.clone(), zero(value, template_by_pointer));
+        } else if value.is_array() && ALWAYS_WRITTEN.contains(&key.as_str()) {
+            zeroed.insert(key.clone(), Value::Null);
+        }
+    }
+    Value::Object(zeroed)
+}
+
+/// Fields whose Go type is a structure, not a pointer to one (`k8s.io/api` 0.34).
+const BY_VALUE: &[&str] = &[
+    "metadata",
+    "spec",
+    "status",
+    "template",
+    "jobTemplate",
+    "strategy",
+    "updateStrategy",
+    "resources",
+    "podSelector",
+    "scaleTargetRef",
+    "names",
+    "involvedObject",
+    "source",
+    // A pointer, but one that is always written.
+    "boundObjectRef",
+];
+/// Lists that Go writes even if they are empty.
+const ALWAYS_WRITTEN: &[&str] = &["containers", "limits", "versions"];
 
 /// All fields of an object that somebody can own.
 pub(super) fn own(object: &Value, resource: &Resource, schema: &Schema) -> Fields {

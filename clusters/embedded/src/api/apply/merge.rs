@@ -66,9 +66,13 @@ pub fn prune(value: &mut Value, dropped: &Fields, owned: &Fields, schema: &Schem
             for key in keys {
                 let path = field(&key);
                 let Some(lost) = dropped.below(&path) else { continue };
-                match owned.below(&path) {
-                    None => drop(map.shift_remove(&key)),
-                    Some(owned) => prune(&mut map[&key], lost, owned, &schema.field(&key)),
+                let owned = owned.below(&path);
+                // Of a part that nobody owns, what nobody applied stays: the name of an object, a default.
+                if lost.has_parts() {
+                    prune(&mut map[&key], lost, owned.unwrap_or(&Fields::default()), &schema.field(&key));
+                }
+                if owned.is_none() && (!lost.has_parts() || is_empty(&map[&key])) {
+                    map.shift_remove(&key);
                 }
             }
         }
@@ -91,4 +95,8 @@ pub fn prune(value: &mut Value, dropped: &Fields, owned: &Fields, schema: &Schem
         }
         _ => {}
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(serde_json::Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
 }

@@ -39,6 +39,14 @@ pub fn built_in(group: &str, kind: &str, object: &mut Value) {
                 set(spec, "enableServiceLinks", json!(true));
             }
         }
+        ("", "Namespace") => {
+            if let Some(metadata) = part(map, "metadata")
+                && let Some(name) = metadata.get("name").filter(|name| *name != "").cloned()
+                && let Some(labels) = made(metadata, "labels")
+            {
+                labels.insert("kubernetes.io/metadata.name".into(), name);
+            }
+        }
         ("", "Secret") => secret(map),
         ("", "Service") => service(map),
         ("", "PersistentVolumeClaim") => {
@@ -50,9 +58,28 @@ pub fn built_in(group: &str, kind: &str, object: &mut Value) {
             if let Some(spec) = part(map, "spec") {
                 set(spec, "volumeMode", json!("Filesystem"));
                 set(spec, "persistentVolumeReclaimPolicy", json!("Retain"));
+                if let Some(path) = part(spec, "hostPath") {
+                    set(path, "type", json!(""));
+                }
             }
         }
-        ("apps" | "batch", _) => workloads::fill(kind, map),
+        ("", "ReplicationController") | ("apps" | "batch", _) => workloads::fill(kind, map),
+        ("", "Endpoints") => {
+            for subset in each(map, "subsets") {
+                each(subset, "ports").for_each(|port| set(port, "protocol", json!("TCP")));
+            }
+        }
+        ("", "Event") => event(map),
+        ("discovery.k8s.io", "EndpointSlice") => {
+            for endpoint in each(map, "endpoints") {
+                set(endpoint, "conditions", json!({}));
+            }
+            for port in each(map, "ports") {
+                set(port, "name", json!(""));
+                set(port, "protocol", json!("TCP"));
+            }
+        }
+        ("scheduling.k8s.io", "PriorityClass") => set(map, "preemptionPolicy", json!("PreemptLowerPriority")),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(map),
         ("storage.k8s.io", "StorageClass") => {
             set(map, "reclaimPolicy", json!("Delete"));
@@ -63,6 +90,11 @@ pub fn built_in(group: &str, kind: &str, object: &mut Value) {
                 let egress = spec.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
                 let types = if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
                 set(spec, "policyTypes", types);
+                for rules in ["ingress", "egress"] {
+                    for rule in each(spec, rules) {
+                        each(rule, "ports").for_each(|port| set(port, "protocol", json!("TCP")));
+                    }
+                }
             }
         }
         ("admissionregistration.k8s.io", _) => webhooks(kind, map),
@@ -70,6 +102,8 @@ pub fn built_in(group: &str, kind: &str, object: &mut Value) {
         ("autoscaling", "HorizontalPodAutoscaler") => {
             if let Some(spec) = part(map, "spec") {
                 set(spec, "minReplicas", json!(1));
+                let metric = json!({ "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } });
+                set(spec, "metrics", json!([{ "type": "Resource", "resource": metric }]));
             }
         }
         _ => {}
@@ -148,7 +182,28 @@ fn binding(map: &mut Map<String, Value>) {
     }
 }
 
+/// What Go writes of an event even if it says nothing.
+fn event(map: &mut Map<String, Value>) {
+    for time in ["firstTimestamp", "lastTimestamp", "eventTime"] {
+        map.entry(time).or_insert(Value::Null);
+    }
+    set(map, "source", json!({}));
+    set(map, "reportingComponent", json!(""));
+    set(map, "reportingInstance", json!(""));
+}
+
 fn webhooks(kind: &str, map: &mut Map<String, Value>) {
+    if kind == "ValidatingAdmissionPolicy"
+        && let Some(spec) = part(map, "spec")
+    {
+        set(spec, "failurePolicy", json!("Fail"));
+        if let Some(constraints) = part(spec, "matchConstraints") {
+            set(constraints, "matchPolicy", json!("Equivalent"));
+            set(constraints, "namespaceSelector", json!({}));
+            set(constraints, "objectSelector", json!({}));
+            each(constraints, "resourceRules").for_each(|rule| set(rule, "scope", json!("*")));
+        }
+    }
     for webhook in each(map, "webhooks") {
         set(webhook, "failurePolicy", json!("Fail"));
         set(webhook, "matchPolicy", json!("Equivalent"));

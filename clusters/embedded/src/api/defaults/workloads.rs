@@ -15,6 +15,14 @@ pub(super) fn fill(kind: &str, map: &mut Map<String, Value>) {
             rolling(spec, "strategy", &json!({ "maxUnavailable": "25%", "maxSurge": "25%" }));
             template(spec);
         }
+        "ReplicationController" => {
+            set(spec, "replicas", json!(1));
+            template(spec);
+            let labels = spec.get("template").and_then(|template| template.pointer("/metadata/labels")).cloned();
+            if let (Some(labels), Some(metadata)) = (labels, made(map, "metadata")) {
+                set(metadata, "labels", labels);
+            }
+        }
         "ReplicaSet" => {
             set(spec, "replicas", json!(1));
             template(spec);
@@ -50,8 +58,11 @@ pub(super) fn fill(kind: &str, map: &mut Map<String, Value>) {
             set(spec, "suspend", json!(false));
             set(spec, "successfulJobsHistoryLimit", json!(3));
             set(spec, "failedJobsHistoryLimit", json!(1));
-            if let Some(template) = part(spec, "jobTemplate").and_then(|job| part(job, "spec")) {
-                self::template(template);
+            if let Some(job) = part(spec, "jobTemplate") {
+                set(job, "metadata", json!({}));
+                if let Some(template) = part(job, "spec") {
+                    self::template(template);
+                }
             }
         }
         _ => {}
@@ -85,8 +96,11 @@ fn rolling(spec: &mut Map<String, Value>, key: &str, parameters: &Value) {
 }
 
 fn template(spec: &mut Map<String, Value>) {
-    if let Some(spec) = part(spec, "template").and_then(|template| part(template, "spec")) {
-        pod::spec(spec);
+    if let Some(template) = part(spec, "template") {
+        set(template, "metadata", json!({}));
+        if let Some(spec) = part(template, "spec") {
+            pod::spec(spec);
+        }
     }
 }
 

@@ -131,6 +131,8 @@ static BUILT_IN: LazyLock<Vec<Arc<Resource>>> = LazyLock::new(|| {
     built_in::ROWS.iter().map(|row| Arc::new(resource(row))).collect()
 });
 
+/// Verbs of custom resources, in discovery's order.
+const CUSTOM_VERBS: &[&str] = &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 /// Verbs of a resource whose objects are kept, in discovery's order.
 const STORED_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
@@ -167,6 +169,7 @@ impl Resource {
             (false, _) => &["create"],
             (true, "componentstatuses") => &["get", "list"],
             (true, "namespaces") => &["create", "delete", "get", "list", "patch", "update", "watch"],
+            _ if self.definition.is_some() => CUSTOM_VERBS,
             _ => STORED_VERBS,
         }
     }

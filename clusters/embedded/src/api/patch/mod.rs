@@ -2,9 +2,11 @@
 
 mod strategic;
 
-use serde_json::Value;
+use json_patch::{AddOperation, PatchOperation};
+use serde_json::{Value, json};
 
 use super::Status;
+use super::call::type_name;
 use super::kinds::Resource;
 
 /// The type of a patch.
@@ -31,18 +33,13 @@ impl Kind {
             "application/merge-patch+json" => Ok(Self::Merge),
             "application/strategic-merge-patch+json" if !custom => Ok(Self::Strategic),
             "application/apply-patch+yaml" => Ok(Self::Apply),
-            _ => {
-                let strategic = if custom { "" } else { ", application/strategic-merge-patch+json" };
-                Err(Status::new(
-                    415,
-                    "UnsupportedMediaType",
-                    format!(
-                        "the body of the request was in an unknown format - accepted media types include: \
-                         application/json-patch+json, application/merge-patch+json{strategic}, \
-                         application/apply-patch+yaml"
-                    ),
-                ))
-            }
+            "application/strategic-merge-patch+json" => Err(Status::new(
+                415,
+                "UnsupportedMediaType",
+                "the body of the request was in an unknown format - accepted media types include: \
+                 application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            )),
+            _ => Err(Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_details(json!({}))),
         }
     }
 }
@@ -55,29 +52,53 @@ pub fn patched(kind: Kind, resource: &Resource, old: &Value, patch: &Value) -> R
     let mut new = super::answer::in_version(resource, old);
     match kind {
         Kind::Json => {
-            let patch: json_patch::Patch = serde_json::from_value(patch.clone())
-                .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
-            json_patch::patch(&mut new, &patch).map_err(|error| {
-                Status::new(
-                    422,
-                    "Invalid",
-                    format!("the server rejected our request due to an error in our request: {error}"),
-                )
-                .with_details(serde_json::json!({}))
-            })?;
+            if !patch.is_array() {
+                return Err(Status::bad_request(format!(
+                    "error decoding patch: json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
+                    type_name(patch)
+                )));
+            }
+            let why = "the server rejected our request due to an error in our request";
+            let refused = || Status::new(422, "Invalid", why).with_details(json!({}));
+            let mut patch: json_patch::Patch = serde_json::from_value(patch.clone()).map_err(|_| refused())?;
+            for operation in &mut patch.0 {
+                replace_or_add(operation, &new);
+            }
+            json_patch::patch(&mut new, &patch).map_err(|_| refused())?;
         }
         Kind::Merge | Kind::Apply => {
             if !patch.is_object() {
-                return Err(Status::bad_request("error decoding patch: a merge patch must be an object"));
+                return Err(Status::bad_request(format!(
+                    "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+                    type_name(patch)
+                )));
             }
             json_patch::merge(&mut new, patch);
         }
         Kind::Strategic => {
+            // Nothing to change.
+            if patch.is_null() {
+                return Ok(new);
+            }
             if !patch.is_object() {
-                return Err(Status::bad_request("error decoding patch: a strategic merge patch must be an object"));
+                return Err(Status::bad_request(format!(
+                    "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+                    type_name(patch)
+                )));
             }
             strategic::merge(&mut new, patch, &super::schema::of(resource))?;
         }
     }
     Ok(new)
+}
+
+/// Kubernetes lets a `replace` of a key pass that is not there yet, against RFC 6902 (evanphx/json-patch v4).
+fn replace_or_add(operation: &mut PatchOperation, object: &Value) {
+    if let PatchOperation::Replace(replace) = operation
+        && object.pointer(replace.path.as_str()).is_none()
+        && let Some((parent, _)) = replace.path.as_str().rsplit_once('/')
+        && object.pointer(parent).is_some_and(Value::is_object)
+    {
+        *operation = PatchOperation::Add(AddOperation { path: replace.path.clone(), value: replace.value.clone() });
+    }
 }

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::api::Status;
+use crate::api::decode::as_go_prints;
 use crate::api::schema::{ListPatch, Schema};
 
 /// Merges a patch into an object.
@@ -27,7 +28,10 @@ pub fn merge(object: &mut Value, patch: &Value, schema: &Schema) -> Result<(), S
             return Ok(());
         }
         Some("merge") | None => {}
-        Some(other) => return Err(Status::bad_request(format!("Unknown patch type found: {other}"))),
+        Some(other) => {
+            let shown = as_go_prints(patch);
+            return Err(Status::new(500, "", format!("unknown patch type: {other} in map: {shown}")));
+        }
     }
     if let Some(retained) = changes.get("$retainKeys").and_then(Value::as_array) {
         map.retain(|key, _| retained.iter().any(|name| name == key.as_str()));
@@ -103,11 +107,16 @@ fn merge_list(
                 return Ok(());
             }
             let item = item.get();
+            let before = items.clone();
             for change in changes {
                 let named = change.get(key).filter(|named| !named.is_null());
                 let Some(named) = named else {
-                    let why = format!("map: {change} does not contain declared merge key: {key}");
-                    return Err(Status::bad_request(why));
+                    let shown = as_go_prints(change);
+                    return Err(Status::new(
+                        500,
+                        "",
+                        format!("map: {shown} does not contain declared merge key: {key}"),
+                    ));
                 };
                 if change["$patch"] == "delete" {
                     items.retain(|known| known.get(key) != Some(named));
@@ -118,12 +127,35 @@ fn merge_list(
                     None => items.push(without_directives(change)),
                 }
             }
-            if let Some(order) = order {
-                sort_by_order(items, order, |item| item.get(key).cloned().unwrap_or_default());
+            let key_of = |item: &Value| item.get(key).cloned().unwrap_or_default();
+            match order {
+                Some(order) => sort_by_order(items, order, key_of),
+                None => patched_first(items, &before, changes, key_of),
             }
         }
     }
     Ok(())
+}
+
+/// The order of a patched list: items of the patch in its order, each before the first item that it did not follow
+/// before (apimachinery `strategicpatch`, `mergeSortedSlice`).
+fn patched_first(items: &mut Vec<Value>, before: &[Value], changes: &[Value], key: impl Fn(&Value) -> Value) {
+    let place = |list: &[Value], item: &Value| list.iter().position(|other| key(other) == key(item));
+    let (mut patched, kept): (Vec<Value>, Vec<Value>) =
+        items.drain(..).partition(|item| place(changes, item).is_some());
+    patched.sort_by_key(|item| place(changes, item));
+    let (mut patched, mut kept) = (patched.into_iter().peekable(), kept.into_iter().peekable());
+    loop {
+        let kept_is_less = match (kept.peek(), patched.peek()) {
+            (None, None) => return,
+            (Some(one), Some(other)) => match (place(before, one), place(before, other)) {
+                (Some(one), Some(other)) => one < other,
+                _ => false,
+            },
+            (one, _) => one.is_some(),
+        };
+        items.extend(if kept_is_less { kept.next() } else { patched.next() });
+    }
 }
 
 /// Items named by the order take its order; the others stay behind the item they follow now.

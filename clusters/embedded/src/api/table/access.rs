@@ -6,7 +6,7 @@ use super::column::{AGE, Column, NAME};
 use crate::object::{list, text};
 
 pub(super) const SERVICE_ACCOUNTS: &[Column] =
-    &[NAME, Column::number("Secrets", |it| json!(list(it, "/secrets").len())), AGE];
+    &[NAME, Column::count("Secrets", |it| json!(list(it, "/secrets").len())), AGE];
 
 pub(super) const BINDINGS: &[Column] = &[
     NAME,

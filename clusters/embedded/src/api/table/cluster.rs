@@ -9,7 +9,7 @@ use crate::object::{label, list, text};
 pub(super) const NAME_AND_AGE: &[Column] = &[NAME, AGE];
 
 pub(super) const NAME_AND_TIME: &[Column] =
-    &[NAME, Column::new("Created At", |it| it["metadata"]["creationTimestamp"].clone())];
+    &[NAME, Column::typed("Created At", "date", |it| it["metadata"]["creationTimestamp"].clone())];
 
 pub(super) const NAMESPACES: &[Column] = &[NAME, Column::new("Status", |it| or(it, "/status/phase", "Active")), AGE];
 
@@ -51,7 +51,7 @@ fn address(node: &Value, kind: &str) -> Value {
 
 pub(super) const CONFIG_MAPS: &[Column] = &[
     NAME,
-    Column::number("Data", |it| {
+    Column::count("Data", |it| {
         let count = |part: &str| it[part].as_object().map_or(0, serde_json::Map::len);
         json!(count("data") + count("binaryData"))
     }),
@@ -61,7 +61,7 @@ pub(super) const CONFIG_MAPS: &[Column] = &[
 pub(super) const SECRETS: &[Column] = &[
     NAME,
     Column::new("Type", |it| it["type"].clone()),
-    Column::number("Data", |it| json!(it["data"].as_object().map_or(0, serde_json::Map::len))),
+    Column::count("Data", |it| json!(it["data"].as_object().map_or(0, serde_json::Map::len))),
     AGE,
 ];
 
@@ -77,11 +77,30 @@ pub(super) const EVENTS: &[Column] = &[
         let about = &it["involvedObject"];
         json!(format!("{}/{}", text(about, "/kind").to_lowercase(), text(about, "/name")))
     }),
+    Column::wide("Subobject", |it| json!(text(it, "/involvedObject/fieldPath"))),
     Column::wide("Source", |it| or(it, "/source/component", text(it, "/reportingComponent"))),
     Column::new("Message", |it| json!(text(it, "/message").trim())),
+    Column::wide("First Seen", |it| {
+        let times = ["/firstTimestamp", "/eventTime"];
+        let first = times.iter().map(|pointer| text(it, pointer)).find(|time| !time.is_empty()).unwrap_or_default();
+        json!(age::since(first))
+    }),
     Column::wide("Count", |it| json!(number(it, "/count").max(1).to_string())),
     Column::wide("Name", |it| it["metadata"]["name"].clone()),
 ];
+
+fn quota(object: &Value, limits: bool) -> Value {
+    let of = |part: &str, key: &str| object["status"][part][key].as_str().unwrap_or("0").to_owned();
+    let hard = object["status"]["hard"].as_object().into_iter().flatten();
+    let shown: Vec<String> = hard
+        .filter(|(key, _)| key.starts_with("limits.") == limits)
+        .map(|(key, _)| format!("{key}: {}/{}", of("used", key), of("hard", key)))
+        .collect();
+    json!(shown.join(", "))
+}
+
+pub(super) const QUOTAS: &[Column] =
+    &[NAME, Column::new("Request", |it| quota(it, false)), Column::new("Limit", |it| quota(it, true)), AGE];
 
 fn access_modes(modes: &[Value]) -> String {
     let short = |mode: &Value| match mode.as_str().unwrap_or_default() {

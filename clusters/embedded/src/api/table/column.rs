@@ -25,6 +25,16 @@ impl Column {
         Self { name, kind: "integer", priority: 0, cell }
     }
 
+    /// A column of numbers that is described as one of texts, as some are.
+    pub(super) const fn count(name: &'static str, cell: fn(&Value) -> Value) -> Self {
+        Self { name, kind: "string", priority: 0, cell }
+    }
+
+    /// A column of another type.
+    pub(super) const fn typed(name: &'static str, kind: &'static str, cell: fn(&Value) -> Value) -> Self {
+        Self { name, kind, priority: 0, cell }
+    }
+
     /// A column that only `-o wide` shows.
     pub(super) const fn wide(name: &'static str, cell: fn(&Value) -> Value) -> Self {
         Self { name, kind: "string", priority: 1, cell }

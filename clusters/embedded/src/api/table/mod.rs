@@ -30,7 +30,7 @@ pub fn table(resource: &Resource, objects: &[Arc<Value>], metadata: Value, inclu
         .map(|object| {
             let mut row = json!({ "cells": view.cells(object) });
             match include {
-                "None" => {}
+                "None" => row["object"] = Value::Null,
                 "Object" => row["object"] = answer::in_version(resource, object),
                 _ => row["object"] = answer::metadata(object),
             }
@@ -105,7 +105,8 @@ fn columns(group: &str, plural: &str) -> &'static [Column] {
         ("storage.k8s.io", "storageclasses") => cluster::STORAGE_CLASSES,
         ("scheduling.k8s.io", "priorityclasses") => cluster::PRIORITY_CLASSES,
         ("coordination.k8s.io", "leases") => cluster::LEASES,
-        ("", "resourcequotas" | "limitranges") => cluster::NAME_AND_TIME,
+        ("", "resourcequotas") => cluster::QUOTAS,
+        ("", "limitranges") => cluster::NAME_AND_TIME,
         ("", "serviceaccounts") => access::SERVICE_ACCOUNTS,
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => cluster::NAME_AND_TIME,
         ("rbac.authorization.k8s.io", _) => access::BINDINGS,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::age;
-use super::column::{AGE, Column, NAME, containers, number, or, selector};
+use super::column::{AGE, Column, NAME, containers, number, or, pairs, selector};
 use crate::object::{list, text};
 
 const CONTAINERS: Column = Column::wide("Containers", |object| containers(object, "name"));
@@ -15,8 +15,8 @@ pub(super) const DEPLOYMENTS: &[Column] = &[
     Column::new("Ready", |it| {
         json!(format!("{}/{}", number(it, "/status/readyReplicas"), number(it, "/spec/replicas")))
     }),
-    Column::number("Up-to-date", |it| json!(number(it, "/status/updatedReplicas"))),
-    Column::number("Available", |it| json!(number(it, "/status/availableReplicas"))),
+    Column::count("Up-to-date", |it| json!(number(it, "/status/updatedReplicas"))),
+    Column::count("Available", |it| json!(number(it, "/status/availableReplicas"))),
     AGE,
     CONTAINERS,
     IMAGES,
@@ -105,13 +105,16 @@ pub(super) const CRON_JOBS: &[Column] = &[
     NAME,
     Column::new("Schedule", |it| it["spec"]["schedule"].clone()),
     Column::new("Timezone", |it| or(it, "/spec/timeZone", "<none>")),
-    Column::new("Suspend", |it| json!(if it["spec"]["suspend"] == true { "True" } else { "False" })),
+    Column::typed("Suspend", "boolean", |it| json!(if it["spec"]["suspend"] == true { "True" } else { "False" })),
     Column::number("Active", |it| json!(list(it, "/status/active").len())),
     Column::new("Last Schedule", |it| match text(it, "/status/lastScheduleTime") {
         "" => json!("<none>"),
         last => json!(age::since(last)),
     }),
     AGE,
+    Column::wide("Containers", |it| containers(&it["spec"]["jobTemplate"], "name")),
+    Column::wide("Images", |it| containers(&it["spec"]["jobTemplate"], "image")),
+    Column::wide("Selector", |it| json!(pairs(it.pointer("/spec/jobTemplate/spec/selector/matchLabels")))),
 ];
 
 pub(super) const AUTOSCALERS: &[Column] = &[

@@ -38,6 +38,29 @@ pub fn problems(schema: &Value, patterns: &Patterns, old: Option<&Value>, new: &
     check.found
 }
 
+/// Problems of these kinds keep expressions from being evaluated; then an answer says so. (None are evaluated here.)
+pub(super) fn unchecked(schema: &Value, found: &[Problem]) -> Option<Problem> {
+    const BLOCKING: &[&str] = &[
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    ];
+    let blocked = found.iter().any(|problem| BLOCKING.contains(&problem.reason));
+    let rule = "some validation rules were not checked because the object was invalid; correct the existing errors to \
+                complete validation";
+    (blocked && has_rules(schema)).then(|| Problem::invalid("<nil>", &Value::Null, rule))
+}
+
+fn has_rules(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => map.contains_key("x-kubernetes-validations") || map.values().any(has_rules),
+        Value::Array(items) => items.iter().any(has_rules),
+        _ => false,
+    }
+}
+
 struct Check<'a> {
     patterns: &'a Patterns,
     found: Vec<Problem>,
@@ -97,6 +120,14 @@ impl Check<'_> {
                 self.found.push(Problem::required(joined(path, name), ""));
             }
         }
+        if schema["x-kubernetes-embedded-resource"] == true && !root {
+            for name in ["apiVersion", "kind"]
+                .iter()
+                .filter(|name| text(&map.get(**name).cloned().unwrap_or_default(), "").is_empty())
+            {
+                self.found.push(Problem::required(joined(path, name), ""));
+            }
+        }
         self.count(schema, map.len(), "Properties", path);
         let properties = &schema["properties"];
         let entries = &schema["additionalProperties"];
@@ -118,8 +149,13 @@ impl Check<'_> {
 
     fn array(&mut self, schema: &Value, old: Option<&Value>, new: &Value, items: &[Value], path: &mut String) {
         self.count(schema, items.len(), "Items", path);
-        let unique = schema["uniqueItems"] == true || text(schema, "/x-kubernetes-list-type") == "set";
-        if unique && items.iter().enumerate().any(|(at, item)| items[..at].contains(item)) {
+        if text(schema, "/x-kubernetes-list-type") == "set" {
+            for (at, item) in items.iter().enumerate().filter(|(at, item)| items[..*at].contains(item)) {
+                let (field, message) = (format!("{path}[{at}]"), format!("Duplicate value: {item}"));
+                self.found.push(Problem { reason: "FieldValueDuplicate", field, message });
+            }
+        }
+        if schema["uniqueItems"] == true && items.iter().enumerate().any(|(at, item)| items[..at].contains(item)) {
             let rule = format!("{} in body shouldn't contain duplicates", shown(path));
             self.found.push(Problem::invalid(shown(path), new, &rule));
         }
@@ -172,6 +208,7 @@ impl Check<'_> {
         if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
             let rule = format!("{} in body should be at least {least} chars long", shown(path));
             self.found.push(Problem::invalid(shown(path), new, &rule));
+            return;
         }
         if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
             let message = format!("Too long: may not be more than {most} bytes");
@@ -186,8 +223,8 @@ impl Check<'_> {
         if let Some(format) = schema["format"].as_str()
             && !has_format(text, format)
         {
-            let rule = format!("{} in body must be of type {format}: {new}", shown(path));
-            self.found.push(Problem::invalid(shown(path), new, &rule));
+            let message = format!("Invalid value: {new}: {} in body must be of type {format}: {new}", shown(path));
+            self.found.push(Problem { reason: "FieldValueTypeInvalid", field: shown(path), message });
         }
     }
 

@@ -1,9 +1,10 @@
 //! Whether an object is valid: the rules of every object, of built-in kinds, and of definitions' schemas.
 
+mod closed;
 pub mod custom;
 mod definition;
 mod immutable;
-mod metadata;
+pub(crate) mod metadata;
 mod required;
 
 use serde_json::{Value, json};
@@ -49,6 +50,12 @@ impl Problem {
         Self { reason: "FieldValueNotSupported", field: field.into(), message }
     }
 
+    /// The problem as one of a `Status`' causes.
+    #[must_use]
+    pub fn cause(&self) -> Value {
+        json!({ "reason": self.reason, "message": self.message, "field": self.field })
+    }
+
     /// A field that may not be there, or not be changed.
     #[must_use]
     pub fn forbidden(field: impl Into<String>, rule: &str) -> Self {
@@ -71,11 +78,13 @@ fn written(value: &Value) -> String {
 /// 422 with a cause for each problem.
 pub fn check(resource: &Resource, old: Option<&Value>, new: &Value, subresource: &str) -> Result<(), Status> {
     let mut problems = metadata::problems(new, resource.definition.is_none());
+    problems.extend(old.and_then(|old| metadata::new_finalizers(old, new)));
     match &resource.definition {
         Some(definition) => {
             let version = definition.version(&resource.version).unwrap_or(&Value::Null);
             if let Some(schema) = version.pointer("/schema/openAPIV3Schema") {
                 problems.extend(custom::problems(schema, &definition.patterns, old, new));
+                problems.extend(custom::unchecked(schema, &problems));
             }
         }
         None => {
@@ -83,6 +92,7 @@ pub fn check(resource: &Resource, old: Option<&Value>, new: &Value, subresource:
                 if let Some((_, schema)) = schema::built_in_kind(&resource.group, &resource.version, &resource.kind) {
                     problems.extend(required::problems(&schema, new));
                 }
+                problems.extend(closed::problems(resource, new));
                 problems.extend(definition::problems(resource, new));
                 problems.extend(old.map(|old| immutable::problems(resource, old, new)).unwrap_or_default());
             }
@@ -103,11 +113,11 @@ pub fn invalid(resource: &Resource, name: &str, problems: &[Problem]) -> Status 
         "" => resource.kind.clone(),
         group => format!("{}.{group}", resource.kind),
     };
-    let causes: Vec<Value> = problems
-        .iter()
-        .map(|problem| json!({ "reason": problem.reason, "message": problem.message, "field": problem.field }))
-        .collect();
-    let mut details = json!({ "name": name, "kind": resource.kind, "causes": causes });
+    let causes: Vec<Value> = problems.iter().map(Problem::cause).collect();
+    let mut details = json!({ "kind": resource.kind, "causes": causes });
+    if !name.is_empty() {
+        details["name"] = json!(name);
+    }
     if !resource.group.is_empty() {
         details["group"] = json!(resource.group);
     }

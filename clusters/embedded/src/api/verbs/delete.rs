@@ -7,9 +7,10 @@ use http::Request;
 use serde_json::{Value, json};
 
 use super::read;
-use crate::api::Status;
 use crate::api::answer::{Answer, Listed};
 use crate::api::call::{self, Call};
+use crate::api::validate::Problem;
+use crate::api::{Status, options};
 use crate::object::{list, name, namespace, text, uid};
 
 /// What a deletion asks for: body and query say the same things.
@@ -25,7 +26,19 @@ struct Options {
 impl Options {
     async fn read(call: &Call, request: Request<Body>) -> Result<Self, Status> {
         let body = call::read_body(request).await?;
-        let document = if body.is_empty() { Value::Null } else { call::parse(&body, call.content_type())? };
+        let document = if body.is_empty() {
+            Value::Null
+        } else {
+            call::parse(&body, call.content_type(), "DeleteOptions").map_err(|status| match status.code {
+                // The decoder's complaint, without a reason.
+                400 => Status::new(500, "", status.message.split_once("): ").map_or("", |(_, why)| why).to_owned()),
+                _ => status,
+            })?
+        };
+        let dry: Vec<String> = list(&document, "/dryRun").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        if let Some(problem) = options::dry_run(&dry) {
+            return Err(options::invalid("DeleteOptions", &[problem]));
+        }
         let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let mut options = Self {
             propagation: text("/propagationPolicy").or_else(|| call.query.get("propagationPolicy").map(str::to_owned)),
@@ -37,6 +50,11 @@ impl Options {
         if options.grace.is_none() {
             options.grace = call.query.get("gracePeriodSeconds").and_then(|seconds| seconds.parse().ok());
         }
+        if let (Some(_), Some(policy)) = (document["orphanDependents"].as_bool(), &options.propagation) {
+            let rule = "orphanDependents and deletionPropagation cannot be both set";
+            let problem = Problem::invalid("propagationPolicy", &json!(policy), rule);
+            return Err(options::invalid("DeleteOptions", &[problem]));
+        }
         match (document["orphanDependents"].as_bool(), &options.propagation) {
             (Some(true), None) => options.propagation = Some("Orphan".into()),
             (Some(false), None) => options.propagation = Some("Background".into()),
@@ -44,14 +62,11 @@ impl Options {
         }
         match options.propagation.as_deref() {
             None | Some("Orphan" | "Background" | "Foreground") => Ok(options),
-            Some(other) => Err(Status::new(
-                422,
-                "Invalid",
-                format!(
-                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"{other}\": \
-                     supported values: \"Background\", \"Foreground\", \"Orphan\""
-                ),
-            )),
+            Some(other) => {
+                let supported = ["Foreground", "Background", "Orphan", "nil"].map(|policy| json!(policy));
+                let problem = Problem::unsupported("propagationPolicy", &json!(other), &supported);
+                Err(options::invalid("DeleteOptions", &[problem]))
+            }
         }
     }
 }
@@ -59,6 +74,11 @@ impl Options {
 /// `DELETE` of one object.
 pub(super) async fn delete(call: &Call, request: Request<Body>) -> Result<Answer, Status> {
     let options = Options::read(call, request).await?;
+    let wanted = &call.route.name;
+    let immortal = matches!(wanted.as_str(), "default" | "kube-system" | "kube-public");
+    if immortal && call.resource.plural == "namespaces" && call.resource.group.is_empty() {
+        return Err(Status::forbidden("", "namespaces", wanted, "this namespace may not be deleted"));
+    }
     let (object, gone) = delete_object(call, &call.stored()?, &options)?;
     let returned = matches!(call.resource.plural.as_str(), "pods" | "services" | "persistentvolumeclaims" | "serviceaccounts" | "persistentvolumes" | "podtemplates" | "resourcequotas" | "replicationcontrollers" if call.resource.group.is_empty());
     if !gone || returned {

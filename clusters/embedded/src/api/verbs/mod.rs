@@ -33,6 +33,9 @@ pub async fn dispatch(
     if !call.route.subresource.is_empty() && !call.resource.has(&call.route.subresource) {
         return Err(Status::no_such_path());
     }
+    if call.method == http::Method::HEAD {
+        return Err(method_not_allowed());
+    }
     if !call.resource.stored {
         return match verb.as_str() {
             "create" => subresource::review(call, attributes, request).await,
@@ -45,6 +48,9 @@ pub async fn dispatch(
         ("get", _) => read::get(call),
         ("list", "") => read::list(call),
         ("watch", "") => watch::watch(call),
+        // A namespaced object is made in its namespace, and namespaces go one by one.
+        ("create", "") if call.resource.namespaced && call.route.namespace.is_empty() => Err(method_not_allowed()),
+        ("deletecollection", "") if call.resource.plural == "namespaces" => Err(method_not_allowed()),
         ("create", "") if call.route.name.is_empty() => create::create(call, request, warnings).await,
         ("update", _) => update::update(call, request, warnings).await,
         ("patch", _) => patch::patch(call, request, warnings).await,
@@ -54,7 +60,9 @@ pub async fn dispatch(
     }
 }
 
-fn method_not_allowed() -> Status {
+/// 405.
+#[must_use]
+pub fn method_not_allowed() -> Status {
     let message = "the server does not allow this method on the requested resource";
     Status::new(405, "MethodNotAllowed", message).with_details(serde_json::json!({}))
 }

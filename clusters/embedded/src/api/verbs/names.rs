@@ -27,6 +27,7 @@ pub fn generated(base: &str) -> String {
 /// 422 with the rule that the name breaks.
 pub fn check(resource: &Resource, name: &str) -> Result<(), Status> {
     let problem = match rule(resource) {
+        Rule::Label if name.contains('.') => Some("must not contain dots".into()),
         Rule::Label => label(name),
         Rule::LettersFirst => letters_first(name),
         Rule::Path => path(name),
@@ -94,7 +95,7 @@ fn letters_first(name: &str) -> Option<String> {
 /// RFC 1123 subdomain.
 fn subdomain(name: &str) -> Option<String> {
     if name.len() > 253 {
-        return Some("must be no more than 253 bytes".into());
+        return Some("must be no more than 253 characters".into());
     }
     let part = |part: &str| label(part).is_none() || part.len() > 63 && label(&part[..63]).is_none();
     if !name.is_empty() && name.split('.').all(part) {

@@ -9,7 +9,7 @@ use super::update::change;
 use crate::api::answer::Answer;
 use crate::api::apply::{self, Operation};
 use crate::api::call::{self, Call};
-use crate::api::decode::{decode, decode_applied};
+use crate::api::decode::{decode, decode_applied, refused_patch};
 use crate::api::{Status, patch as patches};
 use crate::object::text;
 
@@ -20,7 +20,8 @@ pub(super) async fn patch(call: &Call, request: Request<Body>, warnings: &mut Ve
     if kind == patches::Kind::Apply {
         return apply(call, &body, warnings).await;
     }
-    let patch = call::parse(&body, "application/json")?;
+    let patch: Value = serde_json::from_slice(&body)
+        .map_err(|error| Status::bad_request(format!("error decoding patch: {}", call::in_go(&error))))?;
     let changed = change(call, warnings, Operation::Update, Some(&patch), |old| {
         let mut new = patches::patched(kind, &call.resource, old, &patch)?;
         let (name, wanted) = (text(&new, "/metadata/name").to_owned(), &call.route.name);
@@ -28,6 +29,12 @@ pub(super) async fn patch(call: &Call, request: Request<Body>, warnings: &mut Ve
             return Err(Status::bad_request(format!(
                 "the name of the object ({name}) does not match the name on the URL ({wanted})"
             )));
+        }
+        // A patch cannot make another kind of an object.
+        let (api_version, kind) = (text(&new, "/apiVersion"), text(&new, "/kind"));
+        if api_version != call.resource.api_version() || kind != call.resource.kind {
+            let why = format!("no kind \"{kind}\" is registered for version \"{api_version}\"");
+            return Err(refused_patch(call, &patch, new, &why));
         }
         // Only a version that the patch itself names is a precondition.
         if new["metadata"]["resourceVersion"] == old["metadata"]["resourceVersion"]
@@ -46,12 +53,18 @@ async fn apply(call: &Call, body: &[u8], warnings: &mut Vec<String>) -> Result<A
     if call.query.get("fieldManager").is_none() {
         return Err(required_manager());
     }
-    let mut config = call::parse(body, "application/yaml")?;
+    let mut config = read_applied(body)?;
+    let namespace = text(&config, "/metadata/namespace").to_owned();
     if config
         .pointer("/metadata/managedFields")
         .is_some_and(|managed| managed.as_array().is_some_and(|m| !m.is_empty()))
     {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    let (api_version, kind) = (text(&config, "/apiVersion"), text(&config, "/kind"));
+    if api_version != call.resource.api_version() || kind != call.resource.kind {
+        let named = if api_version.contains('/') { api_version.to_owned() } else { format!("/{api_version}") };
+        return Err(Status::bad_request(format!("invalid object type: {named}, Kind={kind}")));
     }
     identify(call, &mut config)?;
     if text(&config, "/metadata/name").is_empty() {
@@ -64,7 +77,7 @@ async fn apply(call: &Call, body: &[u8], warnings: &mut Vec<String>) -> Result<A
             call.route.name
         )));
     }
-    decode_applied(call, &mut config, warnings)?;
+    decode_applied(call, &mut config, &namespace, warnings)?;
     let writer = call.writer(Operation::Apply);
     let force = call.query.is("force");
     if call.stored().is_err() {
@@ -90,6 +103,30 @@ async fn apply(call: &Call, body: &[u8], warnings: &mut Vec<String>) -> Result<A
     };
     let changed = change(call, warnings, Operation::Apply, None, make).await?;
     Ok(Answer::Object(200, changed))
+}
+
+/// Reads what is applied: JSON or YAML, which says nothing if it is empty.
+fn read_applied(body: &[u8]) -> Result<Value, Status> {
+    let refused = |why: String| Status::bad_request(format!("error decoding YAML: {why}"));
+    let config: Value = match serde_json::from_slice(body) {
+        Ok(config) => config,
+        Err(_) => {
+            let text = std::str::from_utf8(body).map_err(|error| refused(error.to_string()))?;
+            if text.trim().is_empty() {
+                return Ok(json!({}));
+            }
+            serde_saphyr::from_str(text)
+                .map_err(|error| refused(format!("error converting YAML to JSON: yaml: {error}")))?
+        }
+    };
+    if config.is_object() {
+        return Ok(config);
+    }
+    Err(refused(format!(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type \
+         map[string]interface {{}}",
+        call::type_name(&config)
+    )))
 }
 
 fn required_manager() -> Status {

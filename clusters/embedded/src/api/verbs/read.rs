@@ -12,18 +12,21 @@ use crate::object;
 
 /// One object.
 pub(super) fn get(call: &Call) -> Result<Answer, Status> {
+    if let Some(version) = call.query.get("resourceVersion").filter(|version| version.parse::<u64>().is_err()) {
+        return Err(invalid_version(version));
+    }
     Ok(Answer::Object(200, call.stored()?))
 }
 
 /// The selector of a list, watch or deletecollection.
 pub(super) fn selector(call: &Call) -> Result<Selector, Status> {
-    let extra: Vec<String> = call.resource.definition.as_ref().map_or_else(Vec::new, |definition| {
+    let extra: Option<Vec<String>> = call.resource.definition.as_ref().map(|definition| {
         let version = definition.version(&call.resource.version).cloned().unwrap_or_default();
         let paths = object::list(&version, "/selectableFields").iter();
         paths.map(|field| object::text(field, "/jsonPath").to_owned()).collect()
     });
     let (labels, fields) = (call.query.get("labelSelector"), call.query.get("fieldSelector"));
-    Selector::parse(labels, fields, &call.resource.plural, &extra)
+    Selector::parse(labels, fields, &call.resource.plural, extra.as_deref())
 }
 
 /// The objects of a collection.
@@ -55,18 +58,12 @@ pub(super) fn list(call: &Call) -> Result<Answer, Status> {
 
 /// A `resourceVersion` of a list must be a number, and one of the past if it must match exactly.
 fn check_revision(call: &Call) -> Result<(), Status> {
-    let how = call.query.get("resourceVersionMatch");
-    let Some(version) = call.query.get("resourceVersion") else {
-        return match how {
-            None => Ok(()),
-            Some(_) => Err(invalid_options("resourceVersionMatch is forbidden unless resourceVersion is provided")),
-        };
-    };
+    let Some(version) = call.query.get("resourceVersion") else { return Ok(()) };
     let Ok(version) = version.parse::<u64>() else {
-        return Err(invalid_version(version));
+        return Err(Status::bad_request(format!("invalid resource version: {}", no_version(version))));
     };
-    if let Some(how) = how.filter(|how| !matches!(*how, "Exact" | "NotOlderThan")) {
-        return Err(invalid_options(&format!("resourceVersionMatch: Unsupported value: \"{how}\"")));
+    if version > 0 && call.query.get("continue").is_some() {
+        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
     }
     if version > call.world.store.revision() {
         return Err(too_large(version, call.world.store.revision()));
@@ -74,16 +71,14 @@ fn check_revision(call: &Call) -> Result<(), Status> {
     Ok(())
 }
 
-fn invalid_options(why: &str) -> Status {
-    Status::new(422, "Invalid", format!("ListOptions.meta.k8s.io \"\" is invalid: {why}"))
-        .with_details(json!({ "group": "meta.k8s.io", "kind": "ListOptions" }))
+/// What is wrong with a `resourceVersion` that is no number.
+fn no_version(version: &str) -> String {
+    format!("resourceVersion: Invalid value: \"{version}\": strconv.ParseUint: parsing \"{version}\": invalid syntax")
 }
 
-/// 400 for a `resourceVersion` that is no number.
+/// 500, as Kubernetes answers for a `resourceVersion` of a get or a watch that is no number.
 pub(super) fn invalid_version(version: &str) -> Status {
-    Status::bad_request(format!(
-        "invalid resource version \"{version}\": strconv.ParseUint: parsing \"{version}\": invalid syntax"
-    ))
+    Status::new(500, "", no_version(version))
 }
 
 /// 504 for a `resourceVersion` of the future.
@@ -109,5 +104,8 @@ fn read_token(token: &str) -> Result<(u64, String), Status> {
         let token: Value = serde_json::from_slice(&text).ok()?;
         Some((token["rv"].as_u64()?, token["start"].as_str()?.to_owned()))
     };
-    read().ok_or_else(|| Status::bad_request("continue key is not valid: encoding is not recognised"))
+    read().ok_or_else(|| {
+        let why = "invalid continue token: continue key is not valid: illegal base64 data at input byte 0";
+        Status::bad_request(why)
+    })
 }

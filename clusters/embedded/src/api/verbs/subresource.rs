@@ -9,8 +9,9 @@ use super::update::change;
 use crate::access::{Attributes, reviews};
 use crate::api::Status;
 use crate::api::answer::Answer;
-use crate::api::apply::Operation;
+use crate::api::apply::{Operation, Writer, record_update};
 use crate::api::call::{self, Call};
+use crate::api::kinds::Resource;
 use crate::api::patch as patches;
 use crate::api::schema;
 use crate::api::validate::{self, Problem};
@@ -50,9 +51,16 @@ pub(super) async fn dispatch(
         ("approval" | "ephemeralcontainers" | "resize", "patch") => super::patch::patch(call, request, warnings).await,
         ("binding", "create") => bind(call, request, warnings).await,
         ("eviction", "create") => {
+            let body = call::read_body(request).await?;
+            let eviction = call::parse(&body, call.content_type(), "Eviction")?;
             let stored = call.stored()?;
-            let key = call.resource.key(&call.route.namespace, text(&stored, "/metadata/name"));
-            call.world.store.delete(&key).map_err(|_| call.not_found())?;
+            if text(&eviction, "/metadata/name") != call.route.name {
+                return Err(Status::bad_request("name in URL does not match name in Eviction object"));
+            }
+            if !call.query.dry_run() && !list(&eviction, "/deleteOptions/dryRun").iter().any(|value| value == "All") {
+                let key = call.resource.key(&call.route.namespace, text(&stored, "/metadata/name"));
+                call.world.store.delete(&key).map_err(|_| call.not_found())?;
+            }
             Ok(Answer::Document(201, success()))
         }
         _ => Err(method_not_allowed()),
@@ -62,8 +70,10 @@ pub(super) async fn dispatch(
 /// A resource that is answered, not stored.
 pub(super) async fn review(call: &Call, attributes: Attributes, request: Request<Body>) -> Result<Answer, Status> {
     let body = call::read_body(request).await?;
-    let mut object = call::parse(&body, call.content_type())?;
+    let kind = if call.route.subresource == "token" { "TokenRequest" } else { &call.resource.kind };
+    let mut object = call::parse(&body, call.content_type(), kind)?;
     read_as_review(call, &mut object)?;
+    own_review(call, &mut object);
     let answered = reviews::create(&call.world, &call.user, &attributes, object)?;
     Ok(Answer::Document(201, answered))
 }
@@ -86,6 +96,22 @@ fn read_as_review(call: &Call, object: &mut Value) -> Result<(), Status> {
     object["apiVersion"] = json!(if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") });
     object["kind"] = json!(kind);
     Ok(())
+}
+
+/// Notes who asked, as of any other object that is created.
+fn own_review(call: &Call, object: &mut Value) {
+    let mut resource = Resource::clone(&call.resource);
+    if call.route.subresource == "token" {
+        (resource.group, resource.kind) = ("authentication.k8s.io".into(), "TokenRequest".into());
+        if object["spec"].is_object() && object["spec"].get("expirationSeconds").is_none() {
+            object["spec"]["expirationSeconds"] = json!(3600);
+        }
+    }
+    if !object["metadata"].is_object() {
+        object["metadata"] = json!({});
+    }
+    let writer = Writer { api_version: resource.api_version(), ..call.writer(Operation::Update) };
+    record_update(&resource, None, object, &writer);
 }
 
 fn success() -> Value {
@@ -156,7 +182,7 @@ async fn set_scale(call: &Call, request: Request<Body>, warnings: &mut Vec<Strin
         if call.method == http::Method::PATCH { Some(patches::Kind::of(call.content_type(), false)?) } else { None };
     let body = call::read_body(request).await?;
     let media_type = if kind.is_some() { "application/yaml" } else { call.content_type() };
-    let sent = call::parse(&body, media_type)?;
+    let sent = call::parse(&body, media_type, "Scale")?;
     let (wanted, ..) = paths(call);
     let changed = change(call, warnings, Operation::Update, None, |old| {
         let current = scale(call, old)?;
@@ -205,7 +231,8 @@ fn set(object: &mut Value, pointer: &str, value: Value) {
 /// `PUT …/namespaces/NAME/finalize`: sets `spec.finalizers`; a leaving namespace without any is gone.
 async fn finalize(call: &Call, request: Request<Body>, warnings: &mut Vec<String>) -> Result<Answer, Status> {
     let body = call::read_body(request).await?;
-    let sent = call::parse(&body, call.content_type())?;
+    let mut sent = call::parse(&body, call.content_type(), "Namespace")?;
+    crate::api::decode::decode(call, &mut sent, None, warnings)?;
     let finalizers = sent.pointer("/spec/finalizers").cloned().unwrap_or_else(|| json!([]));
     let changed = change(call, warnings, Operation::Update, None, |old| {
         let mut new = old.clone();
@@ -222,7 +249,13 @@ async fn finalize(call: &Call, request: Request<Body>, warnings: &mut Vec<String
 /// `POST …/pods/NAME/binding`: a scheduler places the pod.
 async fn bind(call: &Call, request: Request<Body>, warnings: &mut Vec<String>) -> Result<Answer, Status> {
     let body = call::read_body(request).await?;
-    let node = text(&call::parse(&body, call.content_type())?, "/target/name").to_owned();
+    let binding = call::parse(&body, call.content_type(), "Binding")?;
+    let kind = &binding["target"]["kind"];
+    if kind.as_str().is_some_and(|kind| !matches!(kind, "" | "Node")) {
+        let problem = Problem::unsupported("target.kind", kind, &[json!("Node"), json!("<empty>")]);
+        return Err(Status::new(500, "", format!("{}: {}", problem.field, problem.message)));
+    }
+    let node = text(&binding, "/target/name").to_owned();
     change(call, warnings, Operation::Update, None, |old| {
         let bound = text(old, "/spec/nodeName");
         if !bound.is_empty() && bound != node {

@@ -11,6 +11,7 @@ use crate::api::answer::Answer;
 use crate::api::apply::{Operation, record_update};
 use crate::api::call::{self, Call};
 use crate::api::decode::decode;
+use crate::api::validate::Problem;
 use crate::api::{Status, admission, validate};
 use crate::object::text;
 use crate::store::StoreError;
@@ -23,16 +24,46 @@ const STALE: &str = "the object has been modified; please apply your changes to 
 /// `PUT` of an object or of its status.
 pub(super) async fn update(call: &Call, request: Request<Body>, warnings: &mut Vec<String>) -> Result<Answer, Status> {
     let body = call::read_body(request).await?;
-    let mut object = call::parse(&body, call.content_type())?;
+    let mut object = call::parse(&body, call.content_type(), &call.resource.kind)?;
     identify(call, &mut object)?;
     let name = text(&object, "/metadata/name").to_owned();
-    if name != call.route.name {
+    let wanted = &call.route.name;
+    if name.is_empty() {
         let message =
-            format!("the name of the object ({name}) does not match the name on the URL ({})", call.route.name);
+            format!("the name of the object ({wanted} based on URL) was undeterminable: name must be provided");
         return Err(Status::bad_request(message));
     }
+    if name != *wanted {
+        let message = format!("the name of the object ({name}) does not match the name on the URL ({wanted})");
+        return Err(Status::bad_request(message));
+    }
+    check_version(call, &object)?;
     let changed = change(call, warnings, Operation::Update, None, |_| Ok(object.clone())).await?;
     Ok(Answer::Object(200, changed))
+}
+
+/// A `resourceVersion` is a number, and a custom resource cannot be put without one.
+fn check_version(call: &Call, object: &Value) -> Result<(), Status> {
+    let version = text(object, "/metadata/resourceVersion");
+    if version.parse::<u64>().is_err() && !version.is_empty() {
+        return Err(Status::new(500, "", format!("strconv.ParseUint: parsing \"{version}\": invalid syntax")));
+    }
+    let resource = &call.resource;
+    if version.is_empty() && resource.definition.is_some() && call.route.subresource.is_empty() {
+        call.stored()?;
+        let problem = Problem::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        let message = format!(
+            "{} \"{}\" is invalid: {}: {}",
+            resource.qualified(),
+            call.route.name,
+            problem.field,
+            problem.message
+        );
+        return Err(Status::new(422, "Invalid", message).with_details(json!({
+            "name": call.route.name, "group": resource.group, "kind": resource.plural, "causes": [problem.cause()],
+        })));
+    }
+    Ok(())
 }
 
 /// Replaces the stored object by what `make` makes of it. `make` is called again if the object moved meanwhile, unless
@@ -113,7 +144,19 @@ fn keep_identity(call: &Call, old: &Value, new: &mut Value) -> Result<(), Status
     let sent = text(new, "/metadata/uid");
     let uid = text(old, "/metadata/uid");
     if !sent.is_empty() && sent != uid {
-        let why = format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {uid}");
+        if call.method == http::Method::PATCH {
+            let problem = Problem::invalid("metadata.uid", &json!(sent), "field is immutable");
+            return Err(validate::invalid(&call.resource, &call.route.name, &[problem]));
+        }
+        let route = &call.route;
+        let key = [&call.resource.group, &call.resource.plural, &route.namespace, &route.name];
+        let custom = call.resource.definition.is_some();
+        let key: Vec<&str> = key[usize::from(!custom)..].iter().map(|part| part.as_str()).collect();
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{}, ResourceVersion: 0, AdditionalErrorMsg: \
+             Precondition failed: UID in precondition: {sent}, UID in object meta: {uid}",
+            key.join("/")
+        );
         return Err(conflict(call, &why));
     }
     if !new["metadata"].is_object() {

@@ -56,7 +56,7 @@ pub(super) fn watch(call: &Call) -> Result<Answer, Status> {
         resource: call.resource.clone(),
         namespace,
         selector,
-        form: Form::wanted(&call.headers),
+        form: Form::wanted(&call.headers, "")?,
         include: call.query.get("includeObject").unwrap_or_default().into(),
         head: true,
         seen: since.unwrap_or_default(),
@@ -175,7 +175,7 @@ impl Watch {
     fn mark(&self, lines: &mut String, initial: bool) {
         let mut object = json!({
             "kind": self.resource.kind, "apiVersion": self.resource.api_version(),
-            "metadata": { "resourceVersion": self.seen.to_string(), "creationTimestamp": null },
+            "metadata": { "resourceVersion": self.seen.to_string() },
         });
         if self.form == Form::Metadata {
             object["kind"] = json!("PartialObjectMetadata");
