@@ -14,3 +14,4 @@ mod gateway;
 mod page;
 mod prober;
 mod recordings;
+mod rights;

@@ -1,4 +1,4 @@
-//! The folder of the recordings.
+//! The folders of the recordings and observations.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,18 @@ pub fn file(name: &str) -> Option<PathBuf> {
         return None;
     }
     Some(path)
+}
+
+/// The file of an observation, from the folder of that name beside the recordings', or `CONFORMANCE_OBSERVATIONS`.
+pub fn observation(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CONFORMANCE_OBSERVATIONS").map(PathBuf::from);
+    let beside =
+        || std::env::var_os("CONFORMANCE_RECORDINGS").map(|folder| PathBuf::from(folder).join("../observations"));
+    let path = folder.or_else(beside).map(|folder| folder.join(name)).filter(|path| path.exists());
+    if path.is_none() {
+        eprintln!("SKIPPED {name}: CONFORMANCE_OBSERVATIONS does not name the folder of the observations");
+    }
+    path
 }
 
 /// The lines of a recording.

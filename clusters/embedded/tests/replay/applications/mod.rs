@@ -31,6 +31,7 @@ use crate::fidelity::{self, Found};
 use crate::recordings;
 use recorded::Recorded;
 use stage::Stage;
+pub use stage::people;
 
 /// An application and how its recording is played.
 pub struct Application {

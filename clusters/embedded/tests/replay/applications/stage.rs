@@ -101,7 +101,7 @@ pub fn contributor(name: &str, role: &str) -> Value {
 }
 
 /// The people's Profiles and rights.
-fn people() -> Vec<Value> {
+pub fn people() -> Vec<Value> {
     let profile = |name: &str| {
         json!({"apiVersion": "kubeflow.org/v1", "kind": "Profile", "metadata": {"name": name},
             "spec": {"owner": {"kind": "User", "name": format!("{name}@example.com")}}})
