@@ -1,8 +1,27 @@
-//! `docs/fidelity.md` is made from the files of `docs/fidelity/`. `UPDATE=1` writes it anew.
+//! `docs/fidelity.md` is made from the files of `docs/fidelity/`, and from `docs/lab.yaml` if it is there: a list of
+//! [`Measured`] figures. `UPDATE=1` writes it anew.
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::fidelity::{self, Agreement};
+
+/// A figure of the suite, on the embedded platform and on a real cluster with the laboratory's stack.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Measured {
+    /// What is measured: `wall time of the profile core`.
+    figure: String,
+    /// `s`, `MB`, `requests`.
+    unit: String,
+    /// On the embedded platform.
+    embedded: Option<f64>,
+    /// On the real cluster.
+    lab: Option<f64>,
+    /// How it was measured: a command, a machine.
+    how: String,
+}
 
 const HEAD: &str = "# How alike the embedded platform and the real parts are
 
@@ -11,7 +30,7 @@ status, kind of answer, redirects, cookies, security headers, fields, and which 
 The tests that compare hold the figures below against what they find, so that they can neither rise unseen nor stay too
 low, and every case that differs is listed with its reason. `docs/embedded.md` says in words what is not played.
 
-Generated from `docs/fidelity/`: `UPDATE=1 cargo test --test replay page`.
+Generated from `docs/fidelity/` and `docs/lab.yaml`: `UPDATE=1 cargo test --test replay page`.
 ";
 
 #[test]
@@ -68,12 +87,30 @@ fn page() -> String {
             share(one)
         );
     }
+    page += &lab();
     for one in components.values().flatten().filter(|one| !one.differences.is_empty() || !one.left_out.is_empty()) {
         page += &format!("\n## {} {}\n", one.component, one.version);
         page += &differences(one);
         page += &left_out(one);
     }
     page
+}
+
+/// The laboratory's figures, if they are there.
+fn lab() -> String {
+    let path = fidelity::folder().join("../lab.yaml");
+    if !path.exists() {
+        return String::new();
+    }
+    let measured: Vec<Measured> = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut text = "\n## Effort on a real cluster\n\n".to_owned();
+    text += "| figure | unit | embedded | real cluster | measured by |\n|---|---|---:|---:|---|\n";
+    let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| value.to_string());
+    for one in measured {
+        let (embedded, lab) = (number(one.embedded), number(one.lab));
+        text += &format!("| {} | {} | {embedded} | {lab} | {} |\n", one.figure, one.unit, one.how);
+    }
+    text
 }
 
 /// Rounded down: 99.9 % is not all.
