@@ -18,6 +18,7 @@
 
 mod compare;
 mod dashboard;
+mod pipelines_ui;
 mod recorded;
 mod stage;
 
