@@ -8,6 +8,7 @@
 //!
 //! `./record KUBECONFIG [TOPIC…]` records the golden answers again, from any cluster whose administrator that is.
 //! `UPDATE=1` strikes out what no longer differs; `API_DIFFERENTIAL_TOPIC` limits the comparison to a topic, or `all`, and prints every difference, known ones too.
+//! `docs/fidelity.md` shows the figures: after a change of list or answers, `UPDATE=1 cargo test --test replay page`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that reports")]
 
 mod compare;

@@ -11,6 +11,7 @@ mod contract_a;
 #[path = "../fidelity/mod.rs"]
 mod fidelity;
 mod gateway;
+mod kubernetes_api;
 mod page;
 mod prober;
 mod recordings;

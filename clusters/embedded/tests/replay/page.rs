@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::fidelity::{self, Agreement};
+use crate::kubernetes_api;
 
 /// A figure of the suite, on the embedded platform and on a real cluster with the laboratory's stack.
 #[derive(Debug, Deserialize)]
@@ -72,7 +73,8 @@ fn components() -> BTreeMap<String, Vec<Agreement>> {
 }
 
 fn page() -> String {
-    let components = components();
+    let mut components = components();
+    components.entry("kubernetes-api".to_owned()).or_insert_with(|| vec![kubernetes_api::agreement()]);
     let mut page = HEAD.to_owned();
     page += "\n| component | version | compared with | cases | alike | share | not compared |\n|---|---|---|---:|---:|---:|---:|\n";
     for one in components.values().flatten() {
