@@ -1,8 +1,10 @@
 //! What a route must not do: take what others own, or hand on what it should rewrite.
 
+use std::time::Duration;
+
 use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Seconds, Stop, check};
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::diagnose::{self, blame};
 use crate::applications::{App, ENTRIES};
@@ -154,8 +156,12 @@ async fn katib_api(cx: &Ctx) -> Checked {
     Err(blame(stop.at(answer.at()), diagnose::route(cx, App::Katib.entry()).await))
 }
 
+/// Envoy tries three times for ten seconds each where a network drops what a NetworkPolicy forbids.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(45);
+
 async fn kfam_is_closed(cx: &Ctx) -> Checked {
-    let answer = cx.user_session().await?.get("/kfam/v1/bindings").await?;
+    let session = cx.user_session().await?;
+    let answer = session.request(Method::GET, "/kfam/v1/bindings").within(CONNECTED_WITHIN).send().await?;
     match who(&answer) {
         Answered::RbacRefusal | Answered::Unavailable(_) => Ok(()),
         other => Err(blame(

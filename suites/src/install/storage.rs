@@ -104,11 +104,13 @@ async fn claims(cx: &Ctx) -> Checked {
             .iter()
             .find(|claim| objects::namespace(claim) == wanted.namespace && objects::name(claim) == wanted.name);
         match claim.map(|claim| text(&claim.data, "/status/phase")) {
-            None => {
-                let part = parts::of_object(wanted.namespace, wanted.name);
-                differences.add_missing(cx, part, object, "is absent");
-            }
             Some("Bound") => {}
+            // Most provisioners wait for a pod, and a part that is left out has none.
+            None | Some("Pending") => {
+                let part = parts::of_object(wanted.namespace, wanted.name);
+                let how = if claim.is_some() { "is Pending" } else { "is absent" };
+                differences.add_missing(cx, part, object, how);
+            }
             Some(phase) => differences.add(object, format!("is {phase}")),
         }
     }

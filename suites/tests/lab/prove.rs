@@ -115,7 +115,7 @@ impl Lab {
             if alarms.is_empty() {
                 return Ok(());
             }
-            if Instant::now() >= give_up {
+            if Instant::now() >= give_up || self.interrupt.is_cancelled() {
                 return Err(format!("{alarms:?}"));
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -11,6 +11,7 @@ const REAL: [&str; 4] = ["install", "gateway", "login", "identity"];
 const NOT_HERE: &[(&str, &str)] = &[
     ("dashboard-header-renamed", STAND_INS),
     ("jupyter-header-renamed", STAND_INS),
+    ("kfam-opened", NETWORK),
     ("cluster-issuer-removed", LEFT_OUT),
     ("deployment-removed", LEFT_OUT),
     ("selector-changed", LEFT_OUT),
@@ -18,6 +19,7 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("webhook-removed", LEFT_OUT),
 ];
 
+const NETWORK: &str = "a NetworkPolicy keeps the gateway out as well";
 const STAND_INS: &str = "a stand-in has no settings";
 const LEFT_OUT: &str = "it breaks a part that may be left out";
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Uri};
 
 use super::config::Listener;
 use super::routes::{Action, Forward, Redirect, Route};
-use crate::mesh::{self, Caller, replies};
+use crate::mesh::{self, Caller, SERVICE_TIME, replies};
 use crate::platform::World;
 
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
@@ -37,16 +37,32 @@ pub(crate) async fn route(
         Action::Redirect(redirect) => redirect.reply(request.headers(), &host, &target),
         Action::Forward(forward) => {
             route.prepare(forward, &target, &mut request);
+            let upgrades = request.headers().contains_key(UPGRADE);
             let sent = mesh::send(world, own, forward.destination(rand::random()), request);
-            match forward.timeout {
+            let reply = match forward.timeout {
                 None => sent.await,
                 Some(limit) => tokio::time::timeout(limit, sent).await.unwrap_or_else(|_| {
                     replies::local(&HeaderMap::new(), StatusCode::GATEWAY_TIMEOUT, replies::TIMEOUT)
                 }),
-            }
+            };
+            if upgrades { of_upgrade(reply) } else { reply }
         }
     };
     route.response_headers.apply(reply.headers_mut());
+    reply
+}
+
+/// What is left of an application's answer to an upgrade that it does not take: its status and headers, without the body
+/// (`envoy.reloadable_features.check_switch_protocol_websocket_handshake`, on by default; seen with Envoy 1.36.2, for
+/// every release here). Envoy's own answers keep theirs.
+fn of_upgrade(mut reply: Response<Body>) -> Response<Body> {
+    let from_application = reply.headers_mut().contains_key(&SERVICE_TIME);
+    if from_application && reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+        *reply.body_mut() = Body::empty();
+        reply.headers_mut().remove(CONTENT_TYPE);
+        reply.headers_mut().remove(&SERVICE_TIME);
+        reply.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     reply
 }
 
@@ -105,5 +121,34 @@ impl Redirect {
             reply.headers_mut().insert(LOCATION, location);
         }
         reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::HttpBody as _;
+
+    use super::*;
+
+    /// A reply with a page, from an application or from Envoy itself, after the upgrade rule.
+    fn kept(status: StatusCode, from_application: bool) -> (Option<u64>, bool) {
+        let mut reply = Response::new(Body::from("a page"));
+        *reply.status_mut() = status;
+        reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        if from_application {
+            reply.headers_mut().insert(SERVICE_TIME, HeaderValue::from_static("3"));
+        }
+        let reply = of_upgrade(reply);
+        assert_eq!(reply.status(), status);
+        let size = reply.body().size_hint().exact();
+        (size, reply.headers().contains_key(CONTENT_TYPE))
+    }
+
+    #[test]
+    fn an_application_that_takes_no_upgrade_is_left_its_status() {
+        assert_eq!(kept(StatusCode::OK, true), (Some(0), false));
+        assert_eq!(kept(StatusCode::NOT_FOUND, true), (Some(0), false));
+        assert_eq!(kept(StatusCode::SERVICE_UNAVAILABLE, false), (Some(6), true));
+        assert_eq!(kept(StatusCode::SWITCHING_PROTOCOLS, true), (Some(6), true));
     }
 }

@@ -69,7 +69,8 @@ impl Caller {
 
 /// Header in which a sidecar tells the workload who sent a request over mutual TLS.
 const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
-const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
+/// Header in which a proxy notes how long the answer of the workload behind it took.
+pub(crate) const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
 
 /// Sends a request to `http://<service>.<namespace>.svc.cluster.local:<port>/…` as `caller`. What a real client would
 /// see comes back as a response (503 without endpoints, 403 by policy); so there is no error.
