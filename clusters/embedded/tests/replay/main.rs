@@ -14,5 +14,6 @@ mod gateway;
 mod kubernetes_api;
 mod page;
 mod prober;
+mod profile_controller;
 mod recordings;
 mod rights;

@@ -18,8 +18,24 @@ const BEGINNING: usize = 300;
 
 /// The differences, in words, a line each.
 pub fn differences(application: &Application, recorded: &Recorded, now: &Answer) -> Vec<String> {
-    let before = view(application, recorded, &recorded.answer, recorded.answer.truncated);
-    let after = view(application, recorded, now, recorded.answer.truncated);
+    told(
+        &view(application, recorded, &recorded.answer, recorded.answer.truncated),
+        &view(application, recorded, now, recorded.answer.truncated),
+    )
+}
+
+/// In what an object differs from the recorded one, but for what is new each time.
+pub fn object_differences(recorded: &Value, now: &Value) -> Vec<String> {
+    let view = |object: &Value| {
+        let (mut object, mut parts) = (object.clone(), BTreeMap::new());
+        settle(&mut object);
+        fields("", &object, &mut parts);
+        parts
+    };
+    told(&view(recorded), &view(now))
+}
+
+fn told(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
     let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let told = |value: Option<&String>| value.map_or_else(|| "nothing".to_owned(), |value| format!("{value:.120?}"));
     names

@@ -30,6 +30,7 @@ use serde_json::Value;
 
 use crate::fidelity::{self, Found};
 use crate::recordings;
+pub use compare::object_differences;
 use recorded::Recorded;
 use stage::Stage;
 pub use stage::people;
