@@ -106,6 +106,8 @@ pub struct Installed {
     pub created: usize,
     /// Objects that existed and were changed.
     pub changed: usize,
+    /// Objects that are not written.
+    pub unwritten: usize,
     /// Write requests sent, repeated ones included.
     pub requests: usize,
     /// Write requests that were repeated.
@@ -132,9 +134,12 @@ impl Installed {
             (created, 0) => _ = write!(table, "{created} created"),
             (created, changed) => _ = write!(table, "{created} created, {changed} changed"),
         }
-        let unchanged = objects.saturating_sub(created + changed);
+        let unchanged = objects.saturating_sub(created + changed + self.unwritten);
         if unchanged > 0 && created + changed > 0 {
             _ = write!(table, ", {unchanged} as they were");
+        }
+        if self.unwritten > 0 {
+            _ = write!(table, ", {} not written", self.unwritten);
         }
         let ready = self.workloads.iter().filter(|workload| workload.reason.is_none()).count();
         _ = write!(table, "; {ready} of {} workloads ready", self.workloads.len());

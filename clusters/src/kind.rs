@@ -213,10 +213,16 @@ fn tell(progress: Progress, text: &str) {
     }
 }
 
-/// What a program said last that tells why it failed: its last error, else its last line.
+/// What a program said that tells why it failed: kind's `ERROR` with the output of the command that it ran, else the last
+/// error, else the last line.
 fn last_words(ended: &Ended) -> String {
+    const OUTPUT: &str = "Command Output:";
     let text = String::from_utf8_lossy(if ended.stderr.is_empty() { &ended.stdout } else { &ended.stderr });
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    if let Some(error) = lines().find(|line| line.starts_with("ERROR: ")) {
+        let output = lines().find_map(|line| line.strip_prefix(OUTPUT)).map(|output| format!("; {}", output.trim()));
+        return sentence(&format!("{error}{}", output.unwrap_or_default()));
+    }
     let error = lines().rfind(|line| line.to_lowercase().contains("error")).or_else(|| lines().next_back());
     error.map_or_else(|| ended.status.to_string(), sentence)
 }

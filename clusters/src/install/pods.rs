@@ -1,4 +1,4 @@
-//! What keeps the pods of a workload from getting ready: the words of their containers.
+//! What keeps the pods of a workload from getting ready: the words of their containers, else of the last warning.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +24,9 @@ const NO_IMAGE: &[&str] = &[
 /// Why it waits when all goes well.
 const WELL: &[&str] = &["ContainerCreating", "PodInitializing"];
 
+/// How many warnings of a namespace are looked at.
+const WARNINGS: usize = 500;
+
 /// What is wrong with a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trouble {
@@ -33,33 +36,48 @@ pub(super) struct Trouble {
     pub no_image: bool,
 }
 
-/// The pods of some namespaces.
+/// The pods of some namespaces, and the warnings about them.
 #[derive(Debug, Default)]
-pub(super) struct Pods(BTreeMap<String, Vec<Pod>>);
+pub(super) struct Pods(BTreeMap<String, (Vec<Pod>, Vec<Event>)>);
 
 impl Pods {
     /// Looks at the pods of some namespaces.
     pub async fn look(client: &Client, namespaces: impl Iterator<Item = &str>) -> Result<Self, kube::Error> {
-        let asked: Vec<_> = namespaces.map(|namespace| list(client, namespace.to_owned()).boxed()).collect();
+        let asked: Vec<_> = namespaces.map(|namespace| within(client, namespace.to_owned()).boxed()).collect();
         Ok(Self(try_join_all(asked).await?.into_iter().collect()))
     }
 
     /// What is wrong with the pods of a workload; an image that cannot be had tells most.
     pub fn trouble(&self, id: &Id, namespace: &str) -> Option<Trouble> {
-        let pods = self.0.get(namespace)?.iter().filter(|pod| pod.metadata.belongs_to(id));
-        let troubles: Vec<Trouble> = pods.filter_map(Pod::trouble).collect();
+        let (pods, warnings) = self.0.get(namespace)?;
+        let pods = pods.iter().filter(|pod| pod.metadata.belongs_to(id));
+        let troubles: Vec<Trouble> = pods.filter_map(|pod| pod.trouble().or_else(|| pod.warning(warnings))).collect();
         troubles.iter().find(|trouble| trouble.no_image).or(troubles.first()).cloned()
     }
 }
 
-async fn list(client: &Client, namespace: String) -> Result<(String, Vec<Pod>), kube::Error> {
-    let list: List = fetch(client, Request::get(format!("/api/v1/namespaces/{namespace}/pods")), Vec::new()).await?;
-    Ok((namespace, list.items.unwrap_or_default()))
+type Within = (String, (Vec<Pod>, Vec<Event>));
+
+async fn within(client: &Client, namespace: String) -> Result<Within, kube::Error> {
+    let root = format!("/api/v1/namespaces/{namespace}");
+    let pods: List<Pod> = fetch(client, Request::get(format!("{root}/pods")), Vec::new()).await?;
+    let warnings = format!("{root}/events?fieldSelector=type%3DWarning&limit={WARNINGS}");
+    let warnings: List<Event> = fetch(client, Request::get(warnings), Vec::new()).await?;
+    Ok((namespace, (pods.items.unwrap_or_default(), warnings.items.unwrap_or_default())))
 }
 
 #[derive(Debug, Deserialize)]
-struct List {
-    items: Option<Vec<Pod>>,
+struct List<T> {
+    items: Option<Vec<T>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Event {
+    involved_object: Owner,
+    reason: String,
+    message: String,
+    last_timestamp: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -169,6 +187,19 @@ impl Pod {
     }
 }
 
+impl Pod {
+    /// The last warning about it, while it is not ready: a volume that cannot be mounted is told nowhere else.
+    fn warning(&self, warnings: &[Event]) -> Option<Trouble> {
+        let name = &self.metadata.name;
+        if self.status.conditions.iter().any(|one| one.r#type == "Ready" && one.status == "True") {
+            return None;
+        }
+        let about = |event: &&Event| event.involved_object.kind == "Pod" && event.involved_object.name == *name;
+        let last = warnings.iter().filter(about).max_by(|a, b| a.last_timestamp.cmp(&b.last_timestamp))?;
+        Some(Trouble { words: one_line(&format!("pod {name}: {}: {}", last.reason, last.message)), no_image: false })
+    }
+}
+
 impl Container {
     fn words(&self, pod: &str, waiting: &Waiting) -> String {
         let last = self.last_state.terminated.as_ref();
@@ -203,7 +234,31 @@ mod tests {
         let pod = json!({ "metadata": { "name": "app-1", "labels": { "pod-template-hash": "5d" }, "ownerReferences": [owner] },
             "status": status });
         let pod: Pod = serde_json::from_value(pod).expect("a pod");
-        Pods([("ns".to_owned(), vec![pod])].into()).trouble(&id(kind), "ns")
+        Pods([("ns".to_owned(), (vec![pod], vec![]))].into()).trouble(&id(kind), "ns")
+    }
+
+    #[test]
+    fn the_last_warning_tells_what_no_container_does() {
+        let pod = |ready: &str| -> Pod {
+            let pod = json!({ "metadata": { "name": "app-1" }, "status": {
+                "conditions": [{ "type": "Ready", "status": ready }],
+                "containerStatuses": [{ "state": { "waiting": { "reason": "ContainerCreating" } } }] } });
+            serde_json::from_value(pod).expect("a pod")
+        };
+        let event = |name: &str, time: &str, message: &str| -> Event {
+            let event = json!({ "involvedObject": { "kind": "Pod", "name": name }, "reason": "FailedMount",
+                "message": message, "lastTimestamp": time });
+            serde_json::from_value(event).expect("an event")
+        };
+        let warnings = [
+            event("app-1", "2026-01-01T00:00:02Z", "secret \"s\" not found"),
+            event("app-1", "2026-01-01T00:00:01Z", "earlier"),
+            event("app-2", "2026-01-01T00:00:03Z", "of another"),
+        ];
+        let words = pod("False").warning(&warnings).map(|trouble| trouble.words);
+        assert_eq!(words.as_deref(), Some("pod app-1: FailedMount: secret \"s\" not found"));
+        assert_eq!(pod("True").warning(&warnings), None);
+        assert_eq!(pod("False").warning(&warnings[2..]), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One installation: wave by wave, then until all workloads are ready.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
             }
             None => {
                 self.narrator.end("interrupted");
-                let written = self.written.load(Ordering::Relaxed);
+                let written = self.written();
                 Err(InstallError::Interrupted { written, objects: self.manifests.objects.len() })
             }
         }
@@ -92,6 +92,7 @@ impl<'a> Run<'a> {
             objects: self.manifests.objects.len(),
             created: self.created.len(),
             changed: self.changed,
+            unwritten: self.manifests.objects.len().saturating_sub(self.written()),
             requests: self.counts.requests.load(Ordering::Relaxed),
             retries: self.counts.retries.load(Ordering::Relaxed),
             written: self.all_written,
@@ -105,7 +106,7 @@ impl<'a> Run<'a> {
         let kinds = Kinds::find(&self.installer.client, self.manifests).await?;
         let waves = waves(&self.manifests.objects, &kinds);
         self.step("discovery of the API".to_owned());
-        let (mut later, mut held) = (Vec::new(), BTreeMap::new());
+        let mut later = Vec::new();
         for (number, wave) in waves.iter().enumerate() {
             let began = Instant::now();
             let title = format!("wave {} of {}: {} {}", number + 1, waves.len(), wave.objects.len(), wave.name);
@@ -114,17 +115,18 @@ impl<'a> Run<'a> {
             self.narrator.now(&title);
             self.look(wave, &kinds).await?;
             let waits = |index: &usize| wave.admitted.get(index).filter(|backends| !backends.is_disjoint(&lost));
-            held.extend(wave.objects.iter().filter_map(|index| Some((*index, waits(index)?.clone()))));
-            let now: Vec<usize> = wave.objects.iter().copied().filter(|index| !held.contains_key(index)).collect();
+            let held = wave.objects.iter().filter_map(|index| Some((*index, waits(index)?.clone())));
+            self.watched.held.extend(held);
+            let now = wave.objects.iter().copied().filter(|index| !self.watched.held.contains_key(index));
             let objects = later.iter().map(|(index, _)| *index).chain(now).collect();
             later = self.write(objects, &kinds).await?;
             self.step(format!("{} {}", wave.objects.len(), wave.name));
             self.narrator.line(&format!("{title}, {:.1} s", began.elapsed().as_secs_f64()));
         }
-        if later.is_empty() && held.is_empty() {
+        if later.is_empty() && self.watched.held.is_empty() {
             self.all_written();
         }
-        self.settle(later, held, &kinds).await
+        self.settle(later, &kinds).await
     }
 
     /// Writes down what took the time since the last step.
@@ -134,6 +136,11 @@ impl<'a> Run<'a> {
             self.steps.push(Step { what, took });
         }
         self.waiting = Instant::now();
+    }
+
+    /// How many objects are written.
+    pub fn written(&self) -> usize {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Everything is written for the first time.

@@ -25,12 +25,11 @@ const REFUSALS: u32 = 3;
 pub(super) struct Watched {
     /// Since when an image of a workload cannot be had, and the words of its pod, by index.
     no_image: BTreeMap<usize, (Instant, String)>,
-    /// How far all of it was, and since when.
-    moved: Option<(Progressed, Instant)>,
+    /// How far all of it was, and since when: objects written, and pods ready.
+    moved: Option<((usize, u64), Instant)>,
+    /// What is not written, by index: the workloads that a webhook needs which admits it, by index, are not to be had.
+    pub held: BTreeMap<usize, BTreeSet<usize>>,
 }
-
-/// How far all of it is: objects to be written, and pods ready.
-type Progressed = (usize, u64);
 
 impl Run<'_> {
     /// Waits until the definitions of a wave's objects are established.
@@ -57,21 +56,31 @@ impl Run<'_> {
         }
     }
 
-    /// Waits until the workloads answer that a wave's objects need; yields those that do not, for an image is missing.
+    /// Waits until the workloads answer that a wave's objects need; yields those that never will: an image is missing, they
+    /// are not even written, or nothing moves any more while images are missing elsewhere.
     pub(super) async fn answering(&mut self, wave: &Wave) -> Result<BTreeSet<usize>, InstallError> {
-        let workloads: Vec<usize> = wave.ready.keys().copied().collect();
-        let all: Vec<usize> = self.workloads().collect();
+        let workloads: BTreeSet<usize> = wave.ready.keys().copied().collect();
         if workloads.is_empty() {
             return Ok(BTreeSet::new());
         }
         let webhook = wave.ready.values().next().map_or("", String::as_str);
         let before = format!("{} admitted by {webhook} wait for ", objects(wave.objects.len()));
+        let all: Vec<usize> = self.workloads().collect();
         let (mut pause, mut last) = (None, None);
         loop {
-            // All of them are looked at: an image that is missing long enough is not waited for once more in a later wave.
-            let mut missing = self.unready(&all).await?;
-            missing.retain(|(index, _)| workloads.contains(index));
-            let still: Vec<&(usize, Readiness)> = missing.iter().filter(|(index, _)| !self.lost(*index)).collect();
+            let looked = self.watch(&all).await?;
+            let unmoved = self.unmoved(&looked) >= self.installer.patience;
+            let stuck = unmoved && all.iter().any(|index| self.lost(*index));
+            let missing = all
+                .iter()
+                .copied()
+                .zip(looked)
+                .filter(|(index, workload)| workloads.contains(index) && workload.reason.is_some());
+            let missing: Vec<(usize, Readiness)> = missing.collect();
+            let hopeful = |(index, _): &&(usize, Readiness)| {
+                !stuck && !self.lost(*index) && !self.watched.held.contains_key(index)
+            };
+            let still: Vec<&(usize, Readiness)> = missing.iter().filter(hopeful).collect();
             let Some((_, first)) = still.first() else {
                 self.step(last.unwrap_or_default());
                 return Ok(missing.into_iter().map(|(index, _)| index).collect());
@@ -84,55 +93,46 @@ impl Run<'_> {
 
     /// The end of an installation: what was refused is tried again, what waits for a webhook is written when it
     /// answers, and all workloads get ready.
-    pub(super) async fn settle(
-        &mut self,
-        mut later: Vec<(usize, String)>,
-        mut held: BTreeMap<usize, BTreeSet<usize>>,
-        kinds: &Kinds,
-    ) -> Result<(), InstallError> {
+    pub(super) async fn settle(&mut self, mut later: Vec<(usize, String)>, kinds: &Kinds) -> Result<(), InstallError> {
+        let all: Vec<usize> = self.workloads().collect();
         let (mut pause, mut last) = (None, None);
         loop {
-            let workloads: Vec<usize> = self.workloads().filter(|index| !held.contains_key(index)).collect();
-            let missing = self.unready(&workloads).await?;
+            let looked = self.watch(&all).await?;
+            let unmoved = self.unmoved(&looked);
+            let missing = all.iter().copied().zip(looked).filter(|(_, workload)| workload.reason.is_some());
+            let missing: Vec<(usize, Readiness)> = missing.collect();
             let answers = |backends: &BTreeSet<usize>| missing.iter().all(|(index, _)| !backends.contains(index));
-            let freed: Vec<usize> =
-                held.iter().filter(|(_, backends)| answers(backends)).map(|(index, _)| *index).collect();
-            held.retain(|index, _| !freed.contains(index));
-            let again: Vec<usize> = later.iter().map(|(index, _)| *index).chain(freed.iter().copied()).collect();
+            let held = std::mem::take(&mut self.watched.held);
+            let (freed, held): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                held.into_iter().partition(|(_, needs)| answers(needs));
+            self.watched.held = held;
+            let again = later.iter().map(|(index, _)| *index).chain(freed.keys().copied()).collect();
             later = self.write(again, kinds).await?;
-            if later.is_empty() && held.is_empty() {
+            if later.is_empty() && self.watched.held.is_empty() {
                 self.all_written();
                 if freed.is_empty() && missing.is_empty() {
                     self.step(last.unwrap_or_default());
                     return Ok(());
                 }
             }
-            let refused = later.iter().map(|(index, reason)| format!("{}: {reason}", self.id(*index)));
+            let refused = later.iter().map(|(index, reason)| format!("{}: {}", self.id(*index), short(reason)));
             let mut waiting: Vec<String> = refused.take(NAMED).collect();
             let still: Vec<&(usize, Readiness)> = missing.iter().collect();
             waiting.extend((!still.is_empty()).then(|| named(&still)));
             if let Some((_, first)) = missing.first() {
                 last = Some(format!("{} {}/{} to get ready", first.kind, first.namespace, first.name));
             }
-            let unmoved = self.unmoved((later.len() + held.len(), missing.iter().map(|(_, one)| one.ready).sum()));
             let patience = self.installer.patience;
-            if missing.iter().any(|(index, _)| self.lost(*index)) && unmoved >= patience {
+            if unmoved >= patience && missing.iter().any(|(index, _)| self.lost(*index)) {
                 let account = Box::new(self.installed().await?);
-                return Err(InstallError::NoImage { account, held: held.len() });
+                return Err(InstallError::NoImage { account, held: self.watched.held.len() });
             }
-            if !later.is_empty() && unmoved >= patience * REFUSALS {
+            if unmoved >= patience * REFUSALS && !later.is_empty() {
                 let failures = later.into_iter().map(|(index, reason)| self.failure(index, reason)).collect();
                 return Err(self.refused(failures));
             }
             pause = self.pause(pause, waiting.join("; ")).await?;
         }
-    }
-
-    /// The workloads among some that are not ready.
-    async fn unready(&mut self, workloads: &[usize]) -> Result<Vec<(usize, Readiness)>, InstallError> {
-        let looked = self.watch(workloads).await?;
-        let looked = workloads.iter().copied().zip(looked);
-        Ok(looked.filter(|(_, workload)| workload.reason.is_some()).collect())
     }
 
     /// How far some workloads are, with the words of their pods where they are not ready.
@@ -151,6 +151,10 @@ impl Run<'_> {
                 self.watched.no_image.remove(index);
                 continue;
             };
+            if self.watched.held.contains_key(index) {
+                *reason = "it is not written, for no webhook that admits it answers".to_owned();
+                continue;
+            }
             match pods.trouble(self.id(*index), &workload.namespace) {
                 Some(Trouble { words, no_image: true }) => {
                     self.watched.no_image.entry(*index).or_insert_with(|| (Instant::now(), String::new())).1 = words;
@@ -177,7 +181,8 @@ impl Run<'_> {
     }
 
     /// How long all of it has been as far as it is.
-    fn unmoved(&mut self, far: Progressed) -> Duration {
+    fn unmoved(&mut self, all: &[Readiness]) -> Duration {
+        let far = (self.written(), all.iter().map(|workload| workload.ready).sum());
         match self.watched.moved {
             Some((before, since)) if before == far => since.elapsed(),
             _ => {
@@ -216,8 +221,14 @@ impl Run<'_> {
 }
 
 fn named(workloads: &[&(usize, Readiness)]) -> String {
-    let named: Vec<String> = workloads.iter().take(NAMED).map(|(_, workload)| workload.to_string()).collect();
+    let named: Vec<String> = workloads.iter().take(NAMED).map(|(_, workload)| short(&workload.to_string())).collect();
     format!("{}{}", named.join(", "), and_more(workloads.len()))
+}
+
+/// Room for the words of several things in one line.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 160;
+    text.char_indices().nth(LONGEST).map_or_else(|| text.to_owned(), |(cut, _)| format!("{}…", &text[..cut]))
 }
 
 pub(super) fn and_more(count: usize) -> String {

@@ -65,8 +65,12 @@ async fn a_half_made_cluster_is_made_anew() {
 async fn a_cluster_that_cannot_be_made_is_deleted_unless_it_is_kept() {
     let machine = Machine::new();
     let words = "ERROR: failed to create cluster: failed to pull image \"x\": no route to host";
-    machine.write("broken", &format!("Creating cluster\n{words}\n\nStack Trace:\n"));
-    let error = refused(&machine.kind("a"), &["making the kind cluster a failed", words, "create.log"]).await;
+    machine.write(
+        "broken",
+        &format!("Creating cluster\n{words}\nCommand Output: Error response: refused\n\nStack Trace:\n"),
+    );
+    let wanted = ["making the kind cluster a failed", words, "; Error response: refused; see", "create.log"];
+    let error = refused(&machine.kind("a"), &wanted).await;
     let log = machine.path("state/a/create.log");
     assert!(error.contains(&log.display().to_string()) && log.exists(), "{error}");
     assert!(!machine.exists("clusters/a"));

@@ -87,6 +87,7 @@ async fn platform_is_written_and_the_images_that_it_lacks_are_named() {
         let started = Instant::now();
         let error = installer.install(&manifests, &CancellationToken::new()).await.expect_err("there are no images");
         let InstallError::NoImage { account, held } = &error else { panic!("{error}") };
+        assert_eq!(account.unwritten, *held);
         eprintln!("{error}\nended after {:.1} s, {held} held back", started.elapsed().as_secs_f64());
         assert!(started.elapsed() < Duration::from_secs(300), "it was a time-out");
         let lacking = account.workloads.iter().filter(|workload| workload.no_image);
@@ -99,7 +100,9 @@ async fn platform_is_written_and_the_images_that_it_lacks_are_named() {
         if again {
             assert_eq!((account.created, account.changed), (0, 0), "{}", account.table());
         } else {
-            assert!(account.created + written + held >= manifests.objects.len(), "{}", account.table());
+            // What was in flight when it was interrupted is written, and not counted.
+            let before = manifests.objects.len() - account.created - held;
+            assert!((written..=written + 16).contains(&before), "{written}, {before}: {}", account.table());
         }
     }
 }
