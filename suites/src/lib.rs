@@ -1,15 +1,18 @@
 //! The checks of the conformance suite, one file a topic, and the faults that each must notice.
 
 pub mod applications;
+pub mod contributors;
 pub mod dashboard;
 pub mod faults;
 pub mod gateway;
 pub mod identity;
 pub mod install;
+pub mod isolation;
 pub mod login;
 pub mod metadata;
 pub mod objects;
 pub mod profiles;
+pub mod reach;
 pub mod recognise;
 pub mod rights;
 pub mod stand_in;
@@ -18,5 +21,13 @@ pub mod tenants;
 use harness::Suite;
 
 /// Every suite, in the order of the catalogue.
-pub static SUITES: &[&Suite] =
-    &[&install::SUITE, &gateway::SUITE, &login::SUITE, &identity::SUITE, &dashboard::SUITE, &profiles::SUITE];
+pub static SUITES: &[&Suite] = &[
+    &install::SUITE,
+    &gateway::SUITE,
+    &login::SUITE,
+    &identity::SUITE,
+    &dashboard::SUITE,
+    &profiles::SUITE,
+    &contributors::SUITE,
+    &isolation::SUITE,
+];

@@ -37,6 +37,9 @@ pub const SERVICE_ACCOUNT: Kind = kind("", "v1", "ServiceAccount", "serviceaccou
 pub const RESOURCE_QUOTA: Kind = kind("", "v1", "ResourceQuota", "resourcequotas");
 /// Who is bound to a role in a namespace.
 pub const ROLE_BINDING: Kind = kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings");
+/// Who is bound to a role everywhere.
+pub const CLUSTER_ROLE_BINDING: Kind =
+    kind("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings");
 /// Roles that may be bound everywhere.
 pub const CLUSTER_ROLE: Kind = kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles");
 /// Volume claims.

@@ -2,7 +2,7 @@
 //!
 //! Users are asked about without groups, as the platform's applications ask (kubeflow/kubeflow
 //! `components/crud-web-apps/common/backend`, kubeflow/pipelines `backend/src/apiserver`): a right that comes by a group is
-//! none to them.
+//! none to them. Service accounts have the groups that Kubernetes puts them in, because they ask the API server themselves.
 
 use futures::StreamExt as _;
 use harness::{Checked, Ctx, Stop};
@@ -49,6 +49,7 @@ pub async fn allowed(cx: &Ctx, user: &str, ask: &Ask<'_>) -> Checked<bool> {
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             user: Some(user.to_owned()),
+            groups: groups(user),
             resource_attributes: Some(ResourceAttributes {
                 verb: some(ask.verb),
                 group: some(ask.group),
@@ -72,6 +73,16 @@ pub async fn allowed(cx: &Ctx, user: &str, ask: &Ask<'_>) -> Checked<bool> {
         },
         None => Err(Stop::errored("kubernetes", format!("no answer whether {user} may {ask}"))),
     }
+}
+
+/// The groups of a service account (Kubernetes `pkg/serviceaccount/util.go`).
+fn groups(user: &str) -> Option<Vec<String>> {
+    let (namespace, _) = user.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    Some(vec![
+        "system:serviceaccounts".to_owned(),
+        format!("system:serviceaccounts:{namespace}"),
+        "system:authenticated".to_owned(),
+    ])
 }
 
 /// A question with the expected answer.

@@ -44,7 +44,7 @@ pub fn name(cx: &Ctx, what: &str) -> String {
 /// An owner who is no user of the platform: nobody can log in as them.
 #[must_use]
 pub fn somebody(cx: &Ctx, what: &str) -> String {
-    format!("{}@conformance.invalid", name(cx, what))
+    format!("{}@conformance.example.com", name(cx, what))
 }
 
 /// A Profile as one creates it.

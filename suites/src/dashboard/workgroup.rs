@@ -65,7 +65,7 @@ pub static CHECKS: &[Check] = &[
 ];
 
 /// What keeps the dashboard from KFAM.
-async fn kfam(cx: &Ctx) -> Checked<Option<Cause>> {
+pub(crate) async fn kfam(cx: &Ctx) -> Checked<Option<Cause>> {
     if let Some(cause) = pods_behind(cx, ("kubeflow", "profiles-kfam"), ("kubeflow", "profiles-deployment")).await? {
         return Ok(Some(cause));
     }

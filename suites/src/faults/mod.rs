@@ -16,11 +16,13 @@
 //! - `profile-objects-unowned`: what the profile controller makes does not belong to the Profile.
 //! - `profile-takes-namespaces-over`: the profile controller takes over namespaces that are somebody else's.
 
+pub mod contributors;
 pub mod dashboard;
 pub mod gate;
 pub mod gateway;
 pub mod identity;
 pub mod install;
+pub mod isolation;
 pub mod login;
 pub mod profiles;
 

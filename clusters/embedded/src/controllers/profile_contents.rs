@@ -64,13 +64,13 @@ pub(super) fn provide(world: &World, profile: &Value, settings: &Settings) -> Op
                 &["spec"],
             )
         }
-        _ if settings.may(world, "delete", "", "resourcequotas") => {
-            if world.store.delete(&Key::new("", "resourcequotas", home, quota)).is_ok() {
-                tracing::debug!(namespace = home, "quota removed");
+        _ => {
+            let key = Key::new("", "resourcequotas", home, quota);
+            if world.store.get(&key).is_none() {
+                return Some(());
             }
-            Some(())
+            settings.may(world, "delete", "", "resourcequotas").then(|| world.store.delete(&key)).map(drop)
         }
-        _ => None,
     }
 }
 

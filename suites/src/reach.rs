@@ -1,0 +1,95 @@
+//! What a user reaches by the web applications: the lists of a namespace, asked through the gateway.
+//!
+//! Each application asks the API server whether the user may (kubeflow/kubeflow
+//! `components/crud-web-apps/common/backend/kubeflow/kubeflow/crud_backend/authz.py`, kubeflow/katib
+//! `pkg/ui/v1beta1/authzn.go`, kserve/models-web-app `backend`), so the answer is the role's.
+
+use harness::http::Session;
+use harness::{Checked, Ctx, Stop};
+
+use crate::applications::App;
+use crate::gateway::diagnose::{Cause, blame, route};
+use crate::objects::{self, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, items, text};
+use crate::recognise::{Answered, who};
+
+/// A list that an application shows of a namespace.
+#[derive(Debug, Clone, Copy)]
+pub struct List {
+    /// Whose.
+    pub app: App,
+    /// What is listed, for people.
+    pub what: &'static str,
+    /// The path before the namespace and after it.
+    path: (&'static str, &'static str),
+}
+
+const fn list(app: App, what: &'static str, before: &'static str, after: &'static str) -> List {
+    List { app, what, path: (before, after) }
+}
+
+/// The notebooks of a namespace.
+pub const NOTEBOOKS: List = list(App::Jupyter, "notebooks", "/jupyter/api/namespaces/", "/notebooks");
+/// The volumes of a namespace.
+pub const VOLUMES: List = list(App::Volumes, "volumes", "/volumes/api/namespaces/", "/pvcs");
+/// The TensorBoards of a namespace.
+pub const TENSORBOARDS: List =
+    list(App::Tensorboards, "tensorboards", "/tensorboards/api/namespaces/", "/tensorboards");
+/// The experiments of a namespace.
+pub const EXPERIMENTS: List = list(App::Katib, "experiments", "/katib/fetch_experiments?namespace=", "");
+/// The served models of a namespace.
+pub const MODELS: List = list(App::Models, "models", "/kserve-endpoints/api/namespaces/", "/inferenceservices");
+
+/// All of them.
+pub const LISTS: [List; 5] = [NOTEBOOKS, VOLUMES, TENSORBOARDS, EXPERIMENTS, MODELS];
+
+/// Whether the session's user is shown the list of a namespace. Only the application's own words are a denial: anything
+/// else that comes in place of the list is a failure of its own.
+pub async fn sees(cx: &Ctx, session: &Session, list: &List, namespace: &str) -> Checked<bool> {
+    let answer = session.get(&format!("{}{namespace}{}", list.path.0, list.path.1)).await?;
+    let not_allowed = answer.body.contains("is not authorized to");
+    let listed = |answer: &harness::http::Answer| {
+        list.app == App::Katib && answer.json().is_some_and(|json| json.is_array() || json.is_null())
+    };
+    match who(&answer) {
+        Answered::WebApp { success: true, .. } if answer.status.is_success() => Ok(true),
+        Answered::WebApp { success: false, .. } if answer.status.as_u16() == 403 && not_allowed => Ok(false),
+        _ if answer.status.is_success() && listed(&answer) => Ok(true),
+        _ if list.app == App::Katib && answer.status.as_u16() == 403 && not_allowed => Ok(false),
+        other => {
+            let stop = Stop::failed(
+                format!("the list of {} in {namespace}, or a refusal by the application", list.what),
+                format!("answered: {other} ({})", answer.summary()),
+            );
+            Err(blame(stop.at(answer.at()), route(cx, list.app.entry()).await))
+        }
+    }
+}
+
+/// What gives a user rights in every namespace.
+pub async fn everywhere(cx: &Ctx, user: &str) -> Checked<Option<Cause>> {
+    let bindings = objects::all(cx, CLUSTER_ROLE_BINDING).await?;
+    let names = |binding: &&kube::api::DynamicObject| {
+        items(&binding.data, "/subjects")
+            .iter()
+            .any(|subject| text(subject, "/kind") == "User" && text(subject, "/name") == user)
+    };
+    Ok(bindings.iter().find(names).map(|binding| {
+        let (name, role) = (objects::name(binding), text(&binding.data, "/roleRef/name"));
+        Cause::new(
+            format!("ClusterRoleBinding {name} binds {user} to {role} in every namespace"),
+            format!("kubectl delete clusterrolebinding {name}"),
+        )
+    }))
+}
+
+/// What certainly takes a role's rights away: it has no rules.
+pub async fn emptied(cx: &Ctx, role: &str) -> Checked<Option<Cause>> {
+    let found = objects::get(cx, CLUSTER_ROLE, "", role).await?;
+    if found.is_some_and(|found| !items(&found.data, "/rules").is_empty()) {
+        return Ok(None);
+    }
+    Ok(Some(Cause::new(
+        format!("ClusterRole {role} is absent or has no rules"),
+        "apply common/kubeflow-roles of kubeflow/manifests again and look at its aggregation labels",
+    )))
+}
