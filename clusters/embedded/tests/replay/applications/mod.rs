@@ -18,6 +18,7 @@
 
 mod compare;
 mod dashboard;
+mod kfam;
 mod pipelines_ui;
 mod recorded;
 mod stage;
@@ -68,12 +69,17 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// Plays an application's recording and holds it against the committed figures.
 pub async fn replay(application: &Application, version: &str) {
     let Some(file) = recordings::file(&format!("app-{}", application.name)) else { return };
+    play(application, version, recordings::lines(&file).iter().map(Recorded::of)).await;
+}
+
+/// Plays recorded cases and holds them against the committed figures.
+async fn play(application: &Application, version: &str, cases: impl Iterator<Item = Result<Recorded, &'static str>>) {
     let listed = fidelity::read(application.name).into_iter().find(|one| one.version == version).unwrap();
     let mut stages: HashMap<&'static str, Stage> = HashMap::new();
     let mut found = Found::default();
     let mut written = false;
-    for line in recordings::lines(&file) {
-        let one = match Recorded::of(&line) {
+    for case in cases {
+        let one = match case {
             Ok(one) => one,
             Err(reason) => {
                 found.leave_out(reason);
