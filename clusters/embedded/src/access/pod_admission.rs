@@ -30,6 +30,11 @@ pub fn admit(world: &World, pod: &mut Value) -> Result<(), Status> {
         Some(_) => {}
     }
     default_fields(pod);
+    let class = text(pod, "/spec/priorityClassName");
+    let known = |class: &str| world.store.get(&Key::new("scheduling.k8s.io", "priorityclasses", "", class)).is_some();
+    if !class.is_empty() && !known(class) {
+        return Err(refuse(format!("no PriorityClass with name {class} was found"), pod));
+    }
     let account = text(pod, "/spec/serviceAccountName").to_owned();
     let Some(found) = world.store.get(&Key::new("", "serviceaccounts", &home, &account)) else {
         let why = format!("error looking up service account {home}/{account}: serviceaccount \"{account}\" not found");

@@ -23,6 +23,7 @@ pub async fn admit(
     let _ = &warnings;
     if old.is_none() {
         namespace_lives(call, text(new, "/metadata/name"))?;
+        definition_lives(call, text(new, "/metadata/name"))?;
         starting_status(call, new);
     }
     if call.resource.group.is_empty() && call.route.subresource.is_empty() {
@@ -62,6 +63,18 @@ fn namespace_lives(call: &Call, object: &str) -> Result<(), Status> {
     Err(status)
 }
 
+/// Nothing is made of a definition that is leaving.
+fn definition_lives(call: &Call, object: &str) -> Result<(), Status> {
+    let resource = &call.resource;
+    let key = Key::new(crd::GROUP, crd::PLURAL, "", &resource.qualified());
+    let definition = resource.definition.as_ref().and_then(|_| call.world.store.get(&key));
+    if definition.is_none_or(|definition| definition.pointer("/metadata/deletionTimestamp").is_none()) {
+        return Ok(());
+    }
+    let why = "create not allowed while custom resource definition is terminating";
+    Err(Status::forbidden(&resource.group, &resource.plural, object, why))
+}
+
 /// Status is the system's: what a client sends with a new object is dropped where there is a status subresource.
 fn starting_status(call: &Call, object: &mut Value) {
     if call.resource.has("status")
@@ -80,7 +93,11 @@ fn starting_status(call: &Call, object: &mut Value) {
             let since = crate::store::now();
             object["status"] = serde_json::json!({ "phase": "Pending", "lastPhaseTransitionTime": since });
         }
-        ("", "pods" | "persistentvolumeclaims") => {
+        ("", "persistentvolumeclaims") => {
+            object["status"] = serde_json::json!({ "phase": "Pending" });
+            protect(object, "kubernetes.io/pvc-protection");
+        }
+        ("", "pods") => {
             object["status"] = serde_json::json!({ "phase": "Pending" });
         }
         ("", "services") | ("networking.k8s.io", "ingresses") => {
@@ -94,6 +111,19 @@ fn starting_status(call: &Call, object: &mut Value) {
     }
     if call.resource.plural == "pods" && call.resource.group.is_empty() {
         object["status"]["qosClass"] = serde_json::json!(crate::kubelet::quality_of_service(object));
+    }
+}
+
+/// Holds what may be in use (admission plug-in `StorageObjectInUseProtection`).
+fn protect(object: &mut Value, finalizer: &str) {
+    let finalizers = &mut object["metadata"]["finalizers"];
+    if finalizers.is_null() {
+        *finalizers = serde_json::json!([]);
+    }
+    if let Some(finalizers) = finalizers.as_array_mut()
+        && !finalizers.iter().any(|known| known == finalizer)
+    {
+        finalizers.push(finalizer.into());
     }
 }
 

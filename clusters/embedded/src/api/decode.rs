@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::apply::twice;
 use super::call::Call;
 use super::validate::Problem;
 use super::{Status, defaults, schema};
@@ -76,55 +77,52 @@ pub fn decode(
             }
         }
     }
+    without_empty_metadata(object);
     defaults::fill(resource, object);
     Ok(())
 }
 
-/// Reads the configuration of a server-side apply: no defaults, and a built-in kind may have no unknown fields at all,
+/// Go leaves out what is empty.
+fn without_empty_metadata(object: &mut Value) {
+    let empty = |value: &Value| {
+        value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty)
+    };
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    for part in ["labels", "annotations", "finalizers", "ownerReferences"] {
+        if metadata.get(part).is_some_and(empty) {
+            metadata.shift_remove(part);
+        }
+    }
+}
+
+/// Reads the configuration of a server-side apply: no defaults, and no unknown fields at all,
 /// for nobody could own them. `namespace` is the one that it names itself, if it does.
 ///
 /// # Errors
 /// 400, or 500 as Kubernetes answers for fields that a type does not have.
-pub fn decode_applied(
-    call: &Call,
-    config: &mut Value,
-    namespace: &str,
-    warnings: &mut Vec<String>,
-) -> Result<(), Status> {
-    let validation = Validation::wanted(call);
+pub fn decode_applied(call: &Call, config: &mut Value, namespace: &str) -> Result<(), Status> {
     let (resource, kind) = (&call.resource, &call.resource.kind);
     let schema = schema::of(resource);
     let custom = resource.definition.is_some();
     let problems = schema::conform(config, &schema, kind, custom);
     let Some(unknown) = problems.unknown.first() else {
-        return match problems.unreadable {
-            Some(unreadable) => Err(untyped(call, namespace, &unreadable)),
+        return match problems.unreadable.or_else(|| twice(config, &schema, &mut String::new())) {
+            Some(why) => Err(untyped(call, namespace, &why)),
             None => Ok(()),
         };
     };
-    match (custom, validation) {
-        (false, _) => Err(untyped(call, namespace, &format!(".{unknown}: field not declared in schema"))),
-        (true, Validation::Strict) => {
-            let unknown: Vec<String> =
-                problems.unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
-            Err(Status::bad_request(format!(
-                "{kind} in version \"{}\" cannot be handled as a {kind}: strict decoding error: {}",
-                resource.version,
-                unknown.join(", ")
-            )))
-        }
-        (true, Validation::Warn) => {
-            warnings.extend(problems.unknown.iter().map(|path| format!("unknown field \"{path}\"")));
-            warnings.truncate(WARNINGS);
-            Ok(())
-        }
-        (true, Validation::Ignore) => Ok(()),
-    }
+    Err(untyped(call, namespace, &format!(".{unknown}: field not declared in schema")))
 }
 
 /// 422 for a patch that makes no object of the kind. It shows the patch, or, of the types that work on JSON, what they made.
 #[must_use]
-pub fn refused_patch(call: &Call, patch: &Value, made: Value, why: &str) -> Status {
+pub fn refused_patch(call: &Call, patch: &Value, mut made: Value, why: &str) -> Status {
+    if made["metadata"].is_object()
+        && made["metadata"].get("resourceVersion").is_none()
+        && let Ok(stored) = call.stored()
+    {
+        made["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
+    }
     let shown = match call.content_type() {
         "application/strategic-merge-patch+json" => as_go_prints(patch),
         _ => as_go_writes(made).to_string(),

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::Status;
 use super::kinds::{self, Resource};
 use super::openapi;
+use super::storage_version::storage_version_hash;
 use crate::access::tokens;
 use crate::platform::World;
 
@@ -24,7 +22,19 @@ pub(super) const VERSION: (&str, &str, &str) = ("1", "34", "v1.34.4");
 /// 404.
 pub fn answer(world: &World, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response<Body>, Status> {
     match document_at(world, path, headers) {
-        Err(status) if status.code == 404 => Ok(not_found()),
+        Err(status) if status.code == 404 => {
+            let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+            match parts.as_slice() {
+                ["api", _] => Err(status),
+                ["apis", group, _] if is_built_in(world, group) => Err(status),
+                ["openapi", ..] => {
+                    let mut response = Response::new(Body::empty());
+                    *response.status_mut() = http::StatusCode::NOT_FOUND;
+                    Ok(response)
+                }
+                _ => Ok(not_found()),
+            }
+        }
         Ok(_) if method != Method::GET && method != Method::HEAD => Err(super::verbs::method_not_allowed()),
         other => other,
     }
@@ -59,6 +69,11 @@ fn document_at(world: &World, path: &str, headers: &HeaderMap) -> Result<Respons
             let mut document = json!({ "kind": "APIGroup", "apiVersion": "v1" });
             merge(&mut document, found.document());
             Ok(json_response(&document))
+        }
+        ["openapi", "v2"] if headers.get(header::ACCEPT).is_some_and(|accept| accept == "application/json") => {
+            let (_, _, version) = VERSION;
+            let info = json!({ "title": "Kubernetes", "version": version });
+            Ok(json_response(&json!({ "swagger": "2.0", "info": info, "paths": {} })))
         }
         ["openapi", "v2"] => {
             let mut response = Response::new(Body::from(openapi::empty_v2()));
@@ -134,9 +149,9 @@ fn groups(world: &World) -> Vec<Group> {
     groups
 }
 
-/// Whether there is such a version of a group.
-pub(super) fn serves(world: &World, group: &str, version: &str) -> bool {
-    kinds::all(world).iter().any(|served| served.group == group && served.version == version)
+/// Whether a group is a built-in one, which answers for its versions and resources that there are none.
+pub(super) fn is_built_in(world: &World, group: &str) -> bool {
+    kinds::all(world).iter().any(|served| served.group == group && served.definition.is_none())
 }
 
 fn of_version(world: &World, group: &str, version: &str) -> Vec<Arc<Resource>> {
@@ -159,7 +174,7 @@ fn resources(world: &World, group: &str, version: &str) -> Result<Response<Body>
         if !resource.categories.is_empty() {
             document["categories"] = json!(resource.categories);
         }
-        if resource.stored {
+        if resource.stored && resource.plural != "componentstatuses" {
             document["storageVersionHash"] = json!(storage_version_hash(resource));
         }
         resources.push(document);
@@ -179,14 +194,6 @@ fn resources(world: &World, group: &str, version: &str) -> Result<Response<Body>
     Ok(json_response(&json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources,
     })))
-}
-
-/// Tells one form of storage from another (`apiserver/pkg/endpoints/discovery/storageversionhash.go`).
-fn storage_version_hash(resource: &Resource) -> String {
-    let version = resource.definition.as_ref().map_or(resource.version.as_str(), |definition| &definition.storage);
-    let version = if resource.plural == "horizontalpodautoscalers" { "v2" } else { version };
-    let whole = format!("{}/{version}/{}", resource.kept_as, resource.kind);
-    BASE64_STANDARD.encode(&Sha256::digest(whole)[..8])
 }
 
 /// Group, version, kind and verbs of a subresource.

@@ -15,8 +15,13 @@ use crate::platform::World;
 
 /// Answers one request.
 pub async fn handle(world: Arc<World>, request: Request<Body>) -> Response<Body> {
-    match answer(world, request).await {
+    let group = Route::parse(request.uri().path()).group;
+    match answer(world.clone(), request).await {
         Ok(response) => response,
+        // Whatever serves no group answers for none.
+        Err(status) if status == Status::no_such_path() && !discovery::is_built_in(&world, &group) => {
+            discovery::not_found()
+        }
         Err(status) => status.into_response(),
     }
 }
@@ -43,11 +48,7 @@ pub async fn answer_as(world: Arc<World>, user: UserInfo, request: Request<Body>
         return discovery::answer(&world, request.method(), &path, request.headers());
     }
     let Some(resource) = kinds::find(&world, &route.group, &route.version, &route.plural) else {
-        return if discovery::serves(&world, &route.group, &route.version) {
-            Err(Status::no_such_path())
-        } else {
-            Ok(discovery::not_found())
-        };
+        return Err(Status::no_such_path());
     };
     let call = Call {
         world,

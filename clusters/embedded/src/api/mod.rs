@@ -24,6 +24,7 @@ pub mod schema;
 pub mod selector;
 pub mod server;
 pub mod status;
+pub mod storage_version;
 pub mod table;
 pub mod validate;
 pub mod verbs;

@@ -113,6 +113,11 @@ impl Status {
         let mut response = Response::new(B::from(self.to_value().to_string()));
         *response.status_mut() = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let seconds =
+            self.details.as_ref().and_then(|details| details.get("retryAfterSeconds")).and_then(Value::as_u64);
+        if let Some(seconds) = seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }

@@ -9,6 +9,7 @@ mod bootstrap_policy;
 mod certificates;
 mod cluster_roles;
 mod daemon_sets;
+mod definitions;
 mod deployment_rollout;
 mod deployments;
 pub mod endpoints;
@@ -46,6 +47,7 @@ use crate::platform::World;
 /// All of them.
 static CONTROLLERS: &[Controller] = &[
     namespaces::CONTROLLER,
+    definitions::CONTROLLER,
     services::CONTROLLER,
     cluster_roles::CONTROLLER,
     deployments::CONTROLLER,

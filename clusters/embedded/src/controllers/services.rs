@@ -65,6 +65,11 @@ pub fn allocate(store: &Store, service: &mut Value) {
             spec["clusterIP"] = json!(taken.free_address());
         }
         let address = text(spec, "/clusterIP").to_owned();
+        // Without a selector, whoever writes the endpoints may use both families.
+        if address == "None" && spec.get("selector").is_none() && spec.get("ipFamilyPolicy").is_none() {
+            spec["ipFamilies"] = json!(["IPv4", "IPv6"]);
+            spec["ipFamilyPolicy"] = json!("RequireDualStack");
+        }
         for (field, value) in [
             ("clusterIPs", json!([address])),
             ("ipFamilies", json!(["IPv4"])),

@@ -7,7 +7,8 @@
 //! versions, times, addresses, tokens) replaced by what it is.
 //!
 //! `./record KUBECONFIG [TOPIC…]` records the golden answers again, from any cluster whose administrator that is.
-//! `UPDATE=1` strikes out what no longer differs; `API_DIFFERENTIAL_TOPIC` limits the comparison to a topic, or `all`, and prints every difference, known ones too.
+//! `UPDATE=1` strikes out what no longer differs. `API_DIFFERENTIAL_TOPIC` limits the comparison to a topic, or `all`, and
+//! prints every difference, known ones too.
 //! `docs/fidelity.md` shows the figures: after a change of list or answers, `UPDATE=1 cargo test --test replay page`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that reports")]
 
@@ -63,17 +64,19 @@ async fn the_embedded_api_answers_as_a_real_one() {
         .collect();
     let only = std::env::var("API_DIFFERENTIAL_TOPIC").ok();
     let platform = Platform::start(Options { start: Start::Blank, ..Options::default() }).await.unwrap();
-    let server = server(Kubeconfig::from_yaml(&platform.kubeconfig()).unwrap(), 5).await;
+    let server = server(Kubeconfig::from_yaml(&platform.kubeconfig()).unwrap(), 2).await;
     let (mut operations, mut alike, mut unlisted) = (0, 0, String::new());
     let mut occurred = BTreeSet::new();
     let mut reasons: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut versions = BTreeSet::new();
-    for (topic, _) in
-        TOPICS.iter().filter(|(topic, _)| only.as_deref().is_none_or(|only| only == "all" || only == *topic))
-    {
+    let chosen = TOPICS.iter().filter(|(topic, _)| only.as_deref().is_none_or(|only| only == "all" || only == *topic));
+    let run = chosen.map(|(topic, _)| {
+        let server = &server;
+        async move { (*topic, server.run(topic, "abcde").await) }
+    });
+    for (topic, answers) in futures::future::join_all(run).await {
         let (version, golden) = golden(topic);
         versions.insert(version);
-        let answers = server.run(topic, "abcde").await;
         assert_eq!(
             golden.keys().collect::<Vec<_>>(),
             answers.keys().collect::<Vec<_>>(),

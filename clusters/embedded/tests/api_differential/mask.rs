@@ -12,6 +12,9 @@ static UID: LazyLock<Regex> =
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+").unwrap());
 static PEM: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?s)-----BEGIN [A-Z ]+-----.*-----END [A-Z ]+-----\n?").unwrap());
+static MOUNT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"kube-api-access-[a-z0-9]{5}").unwrap());
+static EXEC: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[0-9a-f]{64}").unwrap());
+static DIALLED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(dial tcp[46]? )[\d.]+").unwrap());
 static VERSION: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(resourceVersion\W+)\d+").unwrap());
 static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d+s$").unwrap());
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d+\.\d+\.\d+\.\d+$").unwrap());
@@ -95,9 +98,12 @@ impl Known {
     fn text(&self, text: &str) -> String {
         let mut text = text.replace(&self.namespace, "{ns}");
         for (name, value) in &self.kept {
+            if !text.contains(value) {
+                continue;
+            }
             // A version is a number that may stand for anything else: only a whole word is one.
-            let word = Regex::new(&format!(r"(^|\W){}(\W|$)", regex::escape(value))).unwrap();
             if value.len() > 2 || text.contains("ersion") {
+                let word = Regex::new(&format!(r"(^|\W){}(\W|$)", regex::escape(value))).unwrap();
                 text = word.replace_all(&text, format!("${{1}}{{{name}}}${{2}}")).into_owned();
             }
         }
@@ -107,6 +113,9 @@ impl Known {
             (&TOKEN, "{token}"),
             (&PEM, "{certificate}"),
             (&VERSION, "${1}{version}"),
+            (&EXEC, "{id}"),
+            (&MOUNT, "kube-api-access-{generated}"),
+            (&DIALLED, "${1}{address}"),
         ] {
             text = pattern.replace_all(&text, by).into_owned();
         }

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use crate::mask::Known;
 use crate::streams;
-use crate::table::{Step, method_and_path, scenarios};
+use crate::table::{Step, image, method_and_path, scenarios};
 
 /// How often it is asked for.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long the events of a watch are waited for.
-const WATCH: Duration = Duration::from_secs(5);
+const WATCH: Duration = Duration::from_secs(2);
 /// Who these operations say they are: the name of the field manager.
 const AGENT: &str = "differential/1.0";
 
@@ -61,6 +61,7 @@ impl Server {
         let mut made = vec![format!("/api/v1/namespaces/{namespace}")];
         for scenario in scenarios(topic) {
             let mut known = Known { namespace: namespace.clone(), kept: BTreeMap::new() };
+            known.kept.insert("image".into(), image());
             let mut number = 0;
             for step in scenario.steps() {
                 let answer = self.step(&step, &mut known, &mut made).await;
@@ -220,7 +221,10 @@ fn headers(step: &Step, known: &Known) -> HeaderMap {
     if step.body.is_some() || step.raw.is_some() {
         add(header::CONTENT_TYPE, media);
     }
-    add(header::ACCEPT, accept);
+    // A stream has no media type.
+    if step.send.is_none() {
+        add(header::ACCEPT, accept);
+    }
     add(header::USER_AGENT, AGENT);
     if let Some(user) = &step.user {
         add(header::HeaderName::from_static("impersonate-user"), user);

@@ -7,7 +7,7 @@ use http::Request;
 use kube::Client;
 use serde_json::{Value, json};
 
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// What a channel said, joined; that of the errors of a command is JSON.
 pub async fn exchange(client: &Client, request: Request<Vec<u8>>, send: &[(u8, String)]) -> Value {

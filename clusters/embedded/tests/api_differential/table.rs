@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The image of the containers that the topic `streams` runs: it needs `sh` and the usual commands.
+pub fn image() -> String {
+    std::env::var("API_DIFFERENTIAL_IMAGE").unwrap_or_else(|_| "example.com/probe:1".into())
+}
+
 /// The topics, each with its table.
 pub const TOPICS: &[(&str, &str)] = &[
     ("access", include_str!("tables/access.yaml")),
@@ -15,6 +20,7 @@ pub const TOPICS: &[(&str, &str)] = &[
     ("lists", include_str!("tables/lists.yaml")),
     ("objects", include_str!("tables/objects.yaml")),
     ("patches", include_str!("tables/patches.yaml")),
+    ("streams", include_str!("tables/streams.yaml")),
     ("subresources", include_str!("tables/subresources.yaml")),
     ("tokens", include_str!("tables/tokens.yaml")),
     ("validation", include_str!("tables/validation.yaml")),
@@ -47,7 +53,7 @@ pub enum Written {
 #[serde(deny_unknown_fields, default)]
 pub struct Step {
     /// `METHOD PATH`. A path that does not start with `/` is within the topic's namespace: `configmaps/a`,
-    /// `apps/v1/deployments/a`. `{ns}` stands for that namespace, `{NAME}` for what an earlier step of the scenario kept.
+    /// `apps/v1/deployments/a`. `{ns}` stands for that namespace, `{image}` for [`image`], `{NAME}` for what an earlier step of the scenario kept.
     #[serde(rename = "do")]
     pub call: String,
     /// The body, sent as JSON.

@@ -303,7 +303,8 @@ pub fn element(item: &Value, merge: &ListMerge) -> String {
     }
 }
 
-fn written(element: &str) -> String {
+/// A path element as messages write it.
+pub(super) fn written(element: &str) -> String {
     let (kind, rest) = element.split_at(2.min(element.len()));
     match kind {
         "f:" => format!(".{rest}"),

@@ -219,6 +219,8 @@ fn zero(new: &Value, template_by_pointer: bool) -> Value {
     for (key, value) in new.as_object().into_iter().flatten() {
         if value.is_object() && BY_VALUE.contains(&key.as_str()) && !(template_by_pointer && key == "template") {
             zeroed.insert(key.clone(), zero(value, template_by_pointer));
+        } else if value.is_null() || value == "" {
+            zeroed.insert(key.clone(), value.clone());
         } else if value.is_array() && ALWAYS_WRITTEN.contains(&key.as_str()) {
             zeroed.insert(key.clone(), Value::Null);
         }

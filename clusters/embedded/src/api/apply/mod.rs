@@ -2,10 +2,12 @@
 //!
 //! Follows structured-merge-diff's `merge/update.go` and apimachinery's `managedfields` of Kubernetes 1.34.
 
+mod duplicates;
 pub mod fields;
 mod managed;
 mod merge;
 
+pub use duplicates::twice;
 pub use managed::{Managed, Operation, Writer, record_update};
 
 use serde_json::{Value, json};

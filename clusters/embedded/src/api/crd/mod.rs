@@ -21,6 +21,9 @@ pub const GROUP: &str = "apiextensions.k8s.io";
 /// Their plural.
 pub const PLURAL: &str = "customresourcedefinitions";
 
+/// Holds a deleted definition until its resources are gone.
+pub const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
 /// One CustomResourceDefinition, read once per change of its specification.
 #[derive(Debug)]
 pub struct Definition {

@@ -40,6 +40,11 @@ impl Column {
         Self { name, kind: "string", priority: 1, cell }
     }
 
+    /// Whether it holds times.
+    pub(super) fn is_date(&self) -> bool {
+        self.kind == "date"
+    }
+
     pub(super) fn definition(&self) -> Value {
         json!({
             "name": self.name, "type": self.kind, "format": if self.name == "Name" { "name" } else { "" },

@@ -37,7 +37,9 @@ pub(super) fn problems(resource: &Resource, old: &Value, new: &Value) -> Vec<Pro
         .collect();
     match (group, plural) {
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") if differs("roleRef") => {
-            problems.push(Problem::invalid("roleRef", &new["roleRef"], "cannot change roleRef"));
+            let to = &new["roleRef"];
+            let shown = json!({ "APIGroup": to["apiGroup"], "Kind": to["kind"], "Name": to["name"] });
+            problems.push(Problem::invalid("roleRef", &shown, "cannot change roleRef"));
         }
         ("", "services") if old["spec"]["clusterIP"].is_string() && differs("spec.clusterIP") => {
             let from = |object: &Value| object["spec"]["type"].as_str().map(str::to_owned);
@@ -52,8 +54,10 @@ pub(super) fn problems(resource: &Resource, old: &Value, new: &Value) -> Vec<Pro
             let kept = ["data", "binaryData", "immutable"];
             problems.extend(kept.iter().filter(|field| differs(field)).map(|field| Problem::forbidden(*field, rule)));
         }
-        ("", "persistentvolumeclaims") if old["spec"]["volumeName"].is_string() => {
-            let part = |object: &Value| without(object, &["resources", "volumeAttributesClassName"]);
+        ("", "persistentvolumeclaims") => {
+            let bound = old["spec"]["volumeName"].is_string();
+            let free: &[&str] = if bound { &["resources", "volumeAttributesClassName"] } else { &["volumeName"] };
+            let part = |object: &Value| without(object, free);
             if part(old) != part(new) {
                 let rule = "spec is immutable after creation except resources.requests and \
                             volumeAttributesClassName for bound claims";

@@ -2,10 +2,12 @@
 
 mod closed;
 pub mod custom;
+mod data;
 mod definition;
 mod immutable;
 pub(crate) mod metadata;
 mod required;
+mod single;
 
 use serde_json::{Value, json};
 

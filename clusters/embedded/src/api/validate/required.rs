@@ -82,9 +82,11 @@ fn may_be_absent(name: &str) -> bool {
     matches!(
         name,
         // Lists that may be empty.
-        "rules" | "subsets" | "nonResourceURLs" | "paths" | "ports"
+        "rules" | "verbs" | "containers" | "accessModes" | "subsets" | "nonResourceURLs" | "paths" | "ports"
         // Of events, leases, revisions and endpoints.
         | "reason" | "eventTime" | "revision" | "involvedObject" | "regarding" | "ready"
+        // What rules of the kinds themselves ask for.
+        | "template" | "roleRef"
         // A CSIDriver, an EndpointSlice and a scheduling class may leave out what they do not use.
         | "spec" | "value" | "drivers" | "key" | "requests" | "resource"
         // Quantities of divisors and flags.

@@ -10,7 +10,7 @@ use super::read;
 use crate::api::answer::{Answer, Listed};
 use crate::api::call::{self, Call};
 use crate::api::validate::Problem;
-use crate::api::{Status, options};
+use crate::api::{Status, crd, options};
 use crate::object::{list, name, namespace, text, uid};
 
 /// What a deletion asks for: body and query say the same things.
@@ -31,7 +31,10 @@ impl Options {
         } else {
             call::parse(&body, call.content_type(), "DeleteOptions").map_err(|status| match status.code {
                 // The decoder's complaint, without a reason.
-                400 => Status::new(500, "", status.message.split_once("): ").map_or("", |(_, why)| why).to_owned()),
+                400 => {
+                    let why = status.message.split_once("): ").map_or("", |(_, why)| why);
+                    Status::new(500, "", why.rsplit_once(" (").map_or(why, |(why, _)| why))
+                }
                 _ => status,
             })?
         };
@@ -81,6 +84,13 @@ pub(super) async fn delete(call: &Call, request: Request<Body>) -> Result<Answer
     }
     let (object, gone) = delete_object(call, &call.stored()?, &options)?;
     let returned = matches!(call.resource.plural.as_str(), "pods" | "services" | "persistentvolumeclaims" | "serviceaccounts" | "persistentvolumes" | "podtemplates" | "resourcequotas" | "replicationcontrollers" if call.resource.group.is_empty());
+    if gone && call.resource.plural == "pods" && call.resource.group.is_empty() {
+        // It had no time left.
+        let mut object = Value::clone(&object);
+        object["metadata"]["deletionTimestamp"] = json!(crate::store::now());
+        object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+        return Ok(Answer::Object(200, Arc::new(object)));
+    }
     if !gone || returned {
         return Ok(Answer::Object(200, object));
     }
@@ -115,8 +125,12 @@ pub(super) async fn collection(call: &Call, request: Request<Body>) -> Result<An
 fn delete_object(call: &Call, object: &Arc<Value>, options: &Options) -> Result<(Arc<Value>, bool), Status> {
     let resource = &call.resource;
     let conflict = |what: &str, wanted: &str, found: &str| {
-        let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
-        Status::conflict(&resource.group, &resource.plural, name(object), &why)
+        let happened = if what == "UID" { "deleted and then recreated" } else { "modified" };
+        let why = format!(
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have \
+             been {happened}"
+        );
+        Status::conflict(&resource.group, &resource.kind, name(object), &why)
     };
     if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid(object)) {
         return Err(conflict("UID", wanted, uid(object)));
@@ -133,6 +147,7 @@ fn delete_object(call: &Call, object: &Arc<Value>, options: &Options) -> Result<
     let finalizer = match options.propagation.as_deref() {
         Some("Foreground") => Some("foregroundDeletion"),
         Some("Orphan") => Some("orphan"),
+        _ if resource.group == crd::GROUP && resource.plural == crd::PLURAL => Some(crd::CLEANUP),
         _ => None,
     };
     if let Some(finalizer) = finalizer {

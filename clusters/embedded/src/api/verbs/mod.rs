@@ -18,6 +18,7 @@ use super::call::Call;
 use crate::access::Attributes;
 
 pub use create::create_object;
+pub use names::label as label_rule;
 
 /// Serves a request about a resource.
 ///
@@ -31,7 +32,7 @@ pub async fn dispatch(
 ) -> Result<Answer, Status> {
     let verb = attributes.verb.clone();
     if !call.route.subresource.is_empty() && !call.resource.has(&call.route.subresource) {
-        return Err(Status::no_such_path());
+        return Err(if call.resource.definition.is_some() { call.not_found() } else { Status::no_such_path() });
     }
     if call.method == http::Method::HEAD {
         return Err(method_not_allowed());

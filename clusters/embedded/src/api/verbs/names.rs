@@ -61,7 +61,7 @@ fn rule(resource: &Resource) -> Rule {
 const ENDS: &str = "must start and end with an alphanumeric character";
 
 /// RFC 1123 label.
-fn label(name: &str) -> Option<String> {
+pub fn label(name: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let good = !name.is_empty()
         && name.chars().all(|c| plain(c) || c == '-')

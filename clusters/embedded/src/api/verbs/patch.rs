@@ -77,7 +77,7 @@ async fn apply(call: &Call, body: &[u8], warnings: &mut Vec<String>) -> Result<A
             call.route.name
         )));
     }
-    decode_applied(call, &mut config, &namespace, warnings)?;
+    decode_applied(call, &mut config, &namespace)?;
     let writer = call.writer(Operation::Apply);
     let force = call.query.is("force");
     if call.stored().is_err() {

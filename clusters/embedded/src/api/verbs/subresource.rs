@@ -15,6 +15,7 @@ use crate::api::kinds::Resource;
 use crate::api::patch as patches;
 use crate::api::schema;
 use crate::api::validate::{self, Problem};
+use crate::controllers::owned::set_condition;
 use crate::kubelet::streams;
 use crate::object::{list, text};
 
@@ -103,12 +104,18 @@ fn own_review(call: &Call, object: &mut Value) {
     let mut resource = Resource::clone(&call.resource);
     if call.route.subresource == "token" {
         (resource.group, resource.kind) = ("authentication.k8s.io".into(), "TokenRequest".into());
+        if object["spec"].is_null() {
+            object["spec"] = json!({});
+        }
         if object["spec"].is_object() && object["spec"].get("expirationSeconds").is_none() {
             object["spec"]["expirationSeconds"] = json!(3600);
         }
     }
     if !object["metadata"].is_object() {
         object["metadata"] = json!({});
+    }
+    if resource.namespaced && !resource.stored {
+        object["metadata"]["namespace"] = json!(call.route.namespace);
     }
     let writer = Writer { api_version: resource.api_version(), ..call.writer(Operation::Update) };
     record_update(&resource, None, object, &writer);
@@ -157,24 +164,25 @@ fn selector_text(selector: &Value) -> String {
         return text.into();
     }
     let labels = selector.get("matchLabels").unwrap_or(selector);
-    let mut terms: Vec<String> = labels
+    let mut terms: Vec<(&str, String)> = labels
         .as_object()
         .into_iter()
         .flatten()
-        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)))
+        .filter_map(|(key, value)| Some((key.as_str(), format!("{key}={}", value.as_str()?))))
         .collect();
     for expression in list(selector, "/matchExpressions") {
         let key = text(expression, "/key");
         let values: Vec<&str> = list(expression, "/values").iter().filter_map(Value::as_str).collect();
-        terms.push(match text(expression, "/operator") {
+        let term = match text(expression, "/operator") {
             "In" => format!("{key} in ({})", values.join(",")),
             "NotIn" => format!("{key} notin ({})", values.join(",")),
             "DoesNotExist" => format!("!{key}"),
             _ => key.to_owned(),
-        });
+        };
+        terms.push((key, term));
     }
     terms.sort();
-    terms.join(",")
+    terms.into_iter().map(|(_, term)| term).collect::<Vec<_>>().join(",")
 }
 
 async fn set_scale(call: &Call, request: Request<Body>, warnings: &mut Vec<String>) -> Result<Answer, Status> {
@@ -195,10 +203,19 @@ async fn set_scale(call: &Call, request: Request<Body>, warnings: &mut Vec<Strin
             }
             None => sent.clone(),
         };
+        let named = text(&desired, "/metadata/name");
+        if !named.is_empty() && named != call.route.name {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({named}) does not match the name on the URL ({})",
+                call.route.name
+            )));
+        }
         let replicas = desired.pointer("/spec/replicas").cloned().unwrap_or_else(|| json!(0));
         if replicas.as_i64().is_none_or(|replicas| replicas < 0) {
             let problem = Problem::invalid("spec.replicas", &replicas, "must be greater than or equal to 0");
-            return Err(validate::invalid(&call.resource, &call.route.name, &[problem]));
+            let scale =
+                Resource { group: "autoscaling".into(), kind: "Scale".into(), ..Resource::clone(&call.resource) };
+            return Err(validate::invalid(&scale, &call.route.name, &[problem]));
         }
         let mut new = old.clone();
         set(&mut new, &wanted, replicas);
@@ -263,6 +280,9 @@ async fn bind(call: &Call, request: Request<Body>, warnings: &mut Vec<String>) -
             return Err(Status::conflict("", "pods/binding", &call.route.name, &why));
         }
         let mut new = old.clone();
+        let mut conditions = list(old, "/status/conditions").to_vec();
+        set_condition(&mut conditions, "PodScheduled", "True", "", "");
+        new["status"]["conditions"] = json!(conditions);
         new["spec"]["nodeName"] = json!(node);
         if let Some(metadata) = new["metadata"].as_object_mut() {
             metadata.shift_remove("resourceVersion");

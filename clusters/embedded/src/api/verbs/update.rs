@@ -88,7 +88,7 @@ pub(super) async fn change(
         if !given.is_empty() && given != stored {
             return Err(conflict(call, STALE));
         }
-        keep_identity(call, &old, &mut new)?;
+        keep_identity(call, &old, &mut new, operation)?;
         only_the_addressed_part(call, &old, &mut new);
         admission::admit(call, Some(&old), &mut new, warnings).await?;
         validate::check(&call.resource, Some(&old), &new, &call.route.subresource)?;
@@ -140,7 +140,7 @@ fn conflict(call: &Call, why: &str) -> Status {
 }
 
 /// What a change cannot touch is taken from the stored object (`rest.BeforeUpdate`).
-fn keep_identity(call: &Call, old: &Value, new: &mut Value) -> Result<(), Status> {
+fn keep_identity(call: &Call, old: &Value, new: &mut Value, operation: Operation) -> Result<(), Status> {
     let sent = text(new, "/metadata/uid");
     let uid = text(old, "/metadata/uid");
     if !sent.is_empty() && sent != uid {
@@ -162,7 +162,8 @@ fn keep_identity(call: &Call, old: &Value, new: &mut Value) -> Result<(), Status
     if !new["metadata"].is_object() {
         new["metadata"] = json!({});
     }
-    let sent_managers = new.pointer("/metadata/managedFields").is_some();
+    // An apply has settled who manages what.
+    let sent_managers = operation == Operation::Apply || new.pointer("/metadata/managedFields").is_some();
     let Some(metadata) = new["metadata"].as_object_mut() else { return Ok(()) };
     for kept in [
         "name",
@@ -189,7 +190,8 @@ fn keep_identity(call: &Call, old: &Value, new: &mut Value) -> Result<(), Status
 
 /// The main resource leaves `status` alone, the status subresource all else.
 fn only_the_addressed_part(call: &Call, old: &Value, new: &mut Value) {
-    if !call.resource.has("status") {
+    // A binding says where a pod runs and that it was placed: both parts.
+    if !call.resource.has("status") || call.route.subresource == "binding" {
         return;
     }
     if call.route.subresource == "status" {

@@ -142,7 +142,7 @@ fn ended_status(code: u8) -> Value {
     }
     json!({
         "metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
-        "message": format!("command terminated with non-zero exit code: exit status {code}"),
+        "message": format!("command terminated with non-zero exit code: command terminated with exit code {code}"),
         "details": {"causes": [{"reason": "ExitCode", "message": code.to_string()}]},
     })
 }

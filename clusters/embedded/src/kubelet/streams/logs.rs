@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{Response, Uri, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{chosen, status};
 use crate::actors;
 use crate::api::Status;
 use crate::api::query::Query;
+use crate::api::validate::Problem;
 use crate::object::{name, namespace, text, uid};
 use crate::platform::World;
 use crate::store::{Key, now};
@@ -27,6 +28,20 @@ pub(super) fn serve(world: &Arc<World>, pod: &Arc<Value>, uri: &Uri) -> Result<R
     let query = Query::parse(uri.query());
     let container = chosen(pod, query.get("container"))?;
     let name_of = text(container, "/name").to_owned();
+    for (option, least, rule) in [
+        ("tailLines", 0, "must be greater than or equal to 0"),
+        ("sinceSeconds", 1, "must be greater than 0"),
+        ("limitBytes", 1, "must be greater than 0"),
+    ] {
+        let given = query.get(option).and_then(|text| text.parse::<i64>().ok());
+        if let Some(value) = given.filter(|value| *value < least) {
+            let problem = Problem::invalid(option, &json!(value), rule);
+            let message = format!("PodLogOptions \"{}\" is invalid: {option}: {}", name(pod), problem.message);
+            return Err(Status::new(422, "Invalid", message).with_details(json!({
+                "name": name(pod), "kind": "PodLogOptions", "causes": [problem.cause()],
+            })));
+        }
+    }
     if query.is("previous") {
         let last = status(pod, container).and_then(|status| status.pointer("/lastState/terminated"));
         let Some(last) = last else {

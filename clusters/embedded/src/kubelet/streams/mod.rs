@@ -20,6 +20,7 @@ use http::{Request, Response};
 use serde_json::Value;
 
 use crate::api::Status;
+use crate::api::query::Query;
 use crate::object::{list, name, text};
 use crate::platform::World;
 
@@ -34,7 +35,10 @@ pub async fn exec(world: Arc<World>, pod: Arc<Value>, request: Request<Body>) ->
 }
 
 /// `GET …/pods/NAME/attach`: the played programs write to no terminal, so there is nothing to attach to.
-pub async fn attach(_: Arc<World>, _: Arc<Value>, _: Request<Body>) -> Response<Body> {
+pub async fn attach(_: Arc<World>, pod: Arc<Value>, request: Request<Body>) -> Response<Body> {
+    if let Err(status) = chosen(&pod, Query::parse(request.uri().query()).get("container")) {
+        return status.into_response();
+    }
     Status::new(501, "NotImplemented", "the embedded reference platform does not play attach; use logs or exec")
         .into_response()
 }
