@@ -7,6 +7,7 @@
 pub mod authentication;
 pub mod credentials;
 pub mod pod_admission;
+mod pod_defaults;
 pub mod rbac;
 pub mod reviews;
 pub mod sidecar_injection;

@@ -48,6 +48,7 @@ pub fn admit(world: &World, pod: &mut Value) -> Result<(), Status> {
     if wants_token {
         mount_token(pod);
     }
+    super::pod_defaults::admit(world, pod)?;
     super::sidecar_injection::admit(world, pod)?;
     overlong_label(pod).map_or(Ok(()), |why| {
         Err(Status::new(422, "Invalid", format!("Pod \"{}\" is invalid: {why}", shown_name(pod))))

@@ -43,7 +43,8 @@ pub fn admit(world: &World, pod: &mut Value) -> Result<(), Status> {
     Ok(())
 }
 
-fn concerns(world: &World, webhook: &Value, pod: &Value) -> bool {
+/// Whether a webhook is asked about a pod.
+pub(super) fn concerns(world: &World, webhook: &Value, pod: &Value) -> bool {
     let fits = |selector: &str, labels: Option<&Value>| {
         webhook.get(selector).is_none_or(|selector| label_selector::matches(Some(selector), labels))
     };
@@ -53,7 +54,7 @@ fn concerns(world: &World, webhook: &Value, pod: &Value) -> bool {
 }
 
 /// Why the webhook's Service cannot be called, in the API server's words.
-fn call_problem(world: &World, webhook: &Value) -> Option<String> {
+pub(super) fn call_problem(world: &World, webhook: &Value) -> Option<String> {
     let service = |field: &str| text(webhook, &format!("/clientConfig/service/{field}"));
     let (home, name) = (service("namespace"), service("name"));
     let seconds = webhook.get("timeoutSeconds").and_then(Value::as_u64).unwrap_or(10);

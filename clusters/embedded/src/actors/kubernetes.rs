@@ -6,9 +6,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::Visit;
+use super::net_http::path::escape_path;
 use crate::access::{Attributes, UserInfo, authorize};
 use crate::api::{Status, handler};
 use crate::platform::World;
@@ -51,6 +53,41 @@ impl<'a> Client<'a> {
     /// # Errors
     /// The refusal.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(), Status> {
+        self.ask(method, path, body).await.map(drop)
+    }
+
+    /// What is read at a path, in the version that the path names.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn read(&self, path: &str) -> Result<Value, Status> {
+        parsed(&self.ask(Method::GET, path, None).await?)
+    }
+
+    /// The items of the list at a path.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn items(&self, path: &str) -> Result<Vec<Value>, Status> {
+        match self.read(path).await?.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => Ok(items),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// As [`Client::send`], with what was written.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn write(&self, method: Method, path: &str, body: &Value) -> Result<Value, Status> {
+        parsed(&self.ask(method, path, Some(body)).await?)
+    }
+
+    /// The body of the answer to a request.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<String, Status> {
         let content_type = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let request = Request::builder()
@@ -59,7 +96,9 @@ impl<'a> Client<'a> {
             .header(CONTENT_TYPE, content_type)
             .body(body)
             .map_err(|error| Status::bad_request(error.to_string()))?;
-        handler::answer_as(self.world.clone(), self.account.clone(), request).await.map(drop)
+        let answer = handler::answer_as(self.world.clone(), self.account.clone(), request).await?;
+        let body = answer.into_body().collect().await.map_err(Status::internal)?.to_bytes();
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     fn may(&self, verb: &str, group: &str, plural: &str, namespace: &str, name: &str) -> Result<(), Status> {
@@ -69,4 +108,14 @@ impl<'a> Client<'a> {
         }
         Err(handler::denied(&self.account, &wanted))
     }
+}
+
+fn parsed(body: &str) -> Result<Value, Status> {
+    serde_json::from_str(body).map_err(Status::internal)
+}
+
+/// A text as a part of a path or a query.
+#[must_use]
+pub fn part(text: &str) -> String {
+    escape_path(text).replace('/', "%2F").replace('&', "%26").replace('+', "%2B")
 }

@@ -15,7 +15,8 @@ pub mod oauth2_proxy;
 mod oidc_client;
 pub mod pipelines_ui;
 pub mod profile_controller;
-pub mod web_app;
+pub mod web_apps;
+pub mod workspaces;
 
 use std::sync::Arc;
 
@@ -123,15 +124,25 @@ static CAST: &[(&str, &dyn Actor)] = &[
     ("central-dashboard", &dashboard::Dashboard),
     ("kfam", &kfam::Kfam),
     ("profile-controller", &profile_controller::ProfileController),
-    ("jupyter-web-app", &&web_app::NOTEBOOKS),
-    ("volumes-web-app", &&web_app::VOLUMES),
-    ("tensorboards-web-app", &&web_app::TENSORBOARDS),
-    ("models-web-app", &&web_app::MODELS),
+    ("jupyter-web-app", &&web_apps::NOTEBOOKS),
+    ("volumes-web-app", &&web_apps::VOLUMES),
+    ("tensorboards-web-app", &&web_apps::TENSORBOARDS),
+    ("models-web-app", &&web_apps::MODELS),
     ("ml-pipeline/frontend", &pipelines_ui::PipelinesUi),
     ("kfp-frontend", &pipelines_ui::PipelinesUi),
     ("katib-ui", &katib_ui::KatibUi),
     ("metadata-envoy", &metadata_envoy::MetadataEnvoy),
     ("kfp-metadata-envoy", &metadata_envoy::MetadataEnvoy),
+    ("jupyter-scipy", &workspaces::jupyter::Jupyter),
+    ("jupyter-pytorch-full", &workspaces::jupyter::Jupyter),
+    ("jupyter-pytorch-cuda-full", &workspaces::jupyter::Jupyter),
+    ("jupyter-pytorch-gaudi-full", &workspaces::jupyter::Jupyter),
+    ("jupyter-tensorflow-full", &workspaces::jupyter::Jupyter),
+    ("jupyter-tensorflow-cuda-full", &workspaces::jupyter::Jupyter),
+    ("codeserver-python", &&workspaces::pages::CODE_SERVER),
+    ("rstudio-tidyverse", &&workspaces::pages::RSTUDIO),
+    ("tensorflow/tensorflow", &&workspaces::pages::TENSORBOARD),
+    ("filebrowser/filebrowser", &&workspaces::pages::FILE_BROWSER),
 ];
 
 /// The actor that plays an image, if there is one. Matched by the repository's last parts, whatever the registry and

@@ -2,7 +2,7 @@
 //! download. A release's data file lists what upstream's rendered `example` consists of, a row an object; login differs
 //! by contract and stands in two files of whole objects.
 //!
-//! Left out, because nothing here looks at them: RBAC of the controllers, CRD schemas, serving runtimes, probes,
+//! Left out, because nothing here looks at them: RBAC of the controllers (not that of the web applications), CRD schemas, serving runtimes, probes,
 //! resources. Credentials are our own, but for the default user's published password.
 
 mod expand;
@@ -19,6 +19,7 @@ use crate::platform::{Release, Start, World};
 use crate::store::Key;
 
 const COMMON: &str = include_str!("data/common.yaml");
+const WORKSPACES: &str = include_str!("data/workspaces.yaml");
 const CONTRACT_A: &str = include_str!("data/contract_a.yaml");
 const CONTRACT_B: &str = include_str!("data/contract_b.yaml");
 
@@ -71,7 +72,13 @@ pub fn objects(release: Release) -> Result<Vec<Value>, String> {
     let login = login
         .replace("${DEX_IMAGE}", &format!("ghcr.io/dexidp/dex:{}", images.0))
         .replace("${PROXY_IMAGE}", &format!("quay.io/oauth2-proxy/oauth2-proxy:{}", images.1));
-    for text in [&COMMON.replace("${HOOK_KIND}", hook), &login] {
+    let (servers, tag) = match release {
+        Release::V1_8_1 => ("kubeflownotebookswg", "v1.8.0"),
+        Release::V1_9_1 => ("kubeflownotebookswg", "v1.9.2"),
+        Release::V1_10_2 => ("ghcr.io/kubeflow/kubeflow/notebook-servers", "v1.10.0"),
+    };
+    let workspaces = WORKSPACES.replace("${NOTEBOOK_IMAGES}", servers).replace("${NOTEBOOK_TAG}", tag);
+    for text in [&COMMON.replace("${HOOK_KIND}", hook), &workspaces, &login] {
         objects.extend(serde_saphyr::from_multiple::<Value>(text).map_err(|error| error.to_string())?);
     }
     objects.iter_mut().for_each(encode_secret);

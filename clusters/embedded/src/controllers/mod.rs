@@ -7,6 +7,7 @@
 pub mod bootstrap;
 mod bootstrap_policy;
 mod certificates;
+mod children;
 mod cluster_roles;
 mod daemon_sets;
 mod definitions;
@@ -20,6 +21,7 @@ mod jobs;
 pub mod label_selector;
 mod managers;
 mod namespaces;
+mod notebooks;
 mod operators;
 pub(crate) mod owned;
 pub mod pods;
@@ -27,10 +29,12 @@ mod profile_contents;
 mod profile_plugins;
 pub(crate) mod profile_settings;
 mod profiles;
+mod pvc_viewers;
 pub mod reconciler;
 mod replica_sets;
 pub mod services;
 mod stateful_sets;
+mod tensorboards;
 #[cfg(test)]
 mod tests;
 mod volume_claims;
@@ -63,6 +67,9 @@ static CONTROLLERS: &[Controller] = &[
     webhook_authorities::CONTROLLER,
     istio_root::CONTROLLER,
     profiles::CONTROLLER,
+    notebooks::CONTROLLER,
+    tensorboards::CONTROLLER,
+    pvc_viewers::CONTROLLER,
 ];
 
 /// Starts all controllers; they run until `stop`.

@@ -22,6 +22,7 @@ mod kfam;
 mod pipelines_ui;
 mod recorded;
 mod stage;
+mod workspaces;
 
 use std::collections::HashMap;
 use std::time::Duration;
