@@ -10,6 +10,7 @@ pub mod install;
 pub mod isolation;
 pub mod login;
 pub mod metadata;
+pub mod notebooks;
 pub mod objects;
 pub mod profiles;
 pub mod reach;
@@ -17,6 +18,9 @@ pub mod recognise;
 pub mod rights;
 pub mod stand_in;
 pub mod tenants;
+pub mod tensorboards;
+pub mod volumes;
+pub mod workspaces;
 
 use harness::Suite;
 
@@ -30,4 +34,7 @@ pub static SUITES: &[&Suite] = &[
     &profiles::SUITE,
     &contributors::SUITE,
     &isolation::SUITE,
+    &notebooks::SUITE,
+    &volumes::SUITE,
+    &tensorboards::SUITE,
 ];

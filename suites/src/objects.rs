@@ -37,11 +37,11 @@ pub const SERVICE_ACCOUNT: Kind = kind("", "v1", "ServiceAccount", "serviceaccou
 pub const RESOURCE_QUOTA: Kind = kind("", "v1", "ResourceQuota", "resourcequotas");
 /// Who is bound to a role in a namespace.
 pub const ROLE_BINDING: Kind = kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings");
+/// Roles that may be bound everywhere.
+pub const CLUSTER_ROLE: Kind = kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles");
 /// Who is bound to a role everywhere.
 pub const CLUSTER_ROLE_BINDING: Kind =
     kind("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings");
-/// Roles that may be bound everywhere.
-pub const CLUSTER_ROLE: Kind = kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles");
 /// Volume claims.
 pub const CLAIM: Kind = kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
 /// Deployments.
@@ -91,6 +91,10 @@ pub const REQUEST_AUTHENTICATION: Kind =
     kind("security.istio.io", "v1beta1", "RequestAuthentication", "requestauthentications");
 /// Kubeflow's tenants.
 pub const PROFILE: Kind = kind("kubeflow.org", "v1", "Profile", "profiles");
+/// Notebooks.
+pub const NOTEBOOK: Kind = kind("kubeflow.org", "v1", "Notebook", "notebooks");
+/// Tensorboards.
+pub const TENSORBOARD: Kind = kind("tensorboard.kubeflow.org", "v1alpha1", "Tensorboard", "tensorboards");
 /// Where Dex keeps the keys that it signs with.
 pub const DEX_KEYS: Kind = kind("dex.coreos.com", "v1", "SigningKey", "signingkeies");
 

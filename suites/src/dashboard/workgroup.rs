@@ -79,12 +79,13 @@ pub(crate) async fn kfam(cx: &Ctx) -> Checked<Option<Cause>> {
     }))
 }
 
-/// The names of the Profiles that the run's user owns.
+/// The names of the Profiles that the run's user owns; those of the run's own come and go.
 async fn owned(cx: &Ctx) -> Checked<Vec<String>> {
     let profiles = objects::all(cx, PROFILE).await?;
     let mine = profiles.iter().filter(|profile| {
         objects::text(&profile.data, "/spec/owner/kind") == "User"
             && objects::text(&profile.data, "/spec/owner/name") == cx.user().email
+            && objects::label(profile, harness::own::RUN_LABEL).is_empty()
     });
     Ok(mine.map(|profile| objects::name(profile).to_owned()).collect())
 }

@@ -11,6 +11,7 @@
 //! - `session-unchecked`: oauth2-proxy and authservice take any session cookie for that of the default user.
 //! - `login-forgets-target`: a completed login always leads to `/`.
 //! - `token-expiry-unchecked`: the gateway's token check (Istio's in B, authservice's in A) ignores `exp` and `nbf`.
+//! - `csrf-token-unchecked`: the web applications do not compare the page's token.
 //! - `token-audience-unchecked`: authservice ignores the audience of ID tokens and of service account tokens.
 //! - `profile-children-unwatched`: the profile controller looks at Profiles and namespaces alone.
 //! - `profile-objects-unowned`: what the profile controller makes does not belong to the Profile.
@@ -25,6 +26,7 @@ pub mod install;
 pub mod isolation;
 pub mod login;
 pub mod profiles;
+pub mod workspaces;
 
 use harness::Change;
 use harness::fault::{Ref, object};
