@@ -24,11 +24,12 @@ pub(super) struct Owner<'a> {
 }
 
 impl Owner<'_> {
-    /// Makes a workload, or gives one that is there the wanted replicas and pods. Nobody else's is taken.
+    /// Makes a workload, or gives one that is there the wanted replicas and pods; labels and annotations of its pods stay
+    /// as they were made (`components/common/reconcilehelper/util.go`). Nobody else's is taken.
     pub(super) fn workload(&self, world: &World, kind: &str, plural: &str, child: &str, spec: Value) {
         let mut wanted = json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {}, "spec": spec});
         defaults::built_in("apps", kind, &mut wanted);
-        self.keep(world, &self.key("apps", plural, child), wanted, &["replicas", "template"]);
+        self.keep(world, &self.key("apps", plural, child), wanted, &["replicas", "template/spec"]);
     }
 
     /// Makes the Service with one port, 80.
@@ -62,7 +63,10 @@ impl Owner<'_> {
     fn keep(&self, world: &World, key: &Key, mut wanted: Value, fields: &[&str]) {
         let kept = world.store.update(key, None, |stored| {
             for field in fields {
-                stored["spec"][*field] = wanted["spec"][*field].clone();
+                match field.split_once('/') {
+                    Some((outer, inner)) => stored["spec"][outer][inner] = wanted["spec"][outer][inner].clone(),
+                    None => stored["spec"][*field] = wanted["spec"][*field].clone(),
+                }
             }
             true
         });

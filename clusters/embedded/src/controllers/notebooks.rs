@@ -111,14 +111,17 @@ fn stateful_set(notebook: &Value) -> Value {
     let mut labels = notebook["metadata"].get("labels").cloned().unwrap_or_else(|| json!({}));
     labels["statefulset"] = json!(name);
     labels["notebook-name"] = json!(name);
-    let mut annotations = notebook["metadata"].get("annotations").cloned().unwrap_or_else(|| json!({}));
-    if let Some(annotations) = annotations.as_object_mut() {
-        annotations.retain(|key, _| !key.contains("kubectl") && !key.contains("notebook"));
+    let mut metadata = json!({"labels": labels});
+    let mut annotations =
+        notebook["metadata"].get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    annotations.retain(|key, _| !key.contains("kubectl") && !key.contains("notebook"));
+    if !annotations.is_empty() {
+        metadata["annotations"] = json!(annotations);
     }
     let replicas = i32::from(annotation(notebook, STOPPED).is_none());
     json!({
         "replicas": replicas, "serviceName": "", "selector": {"matchLabels": {"statefulset": name}},
-        "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod},
+        "template": {"metadata": metadata, "spec": pod},
     })
 }
 

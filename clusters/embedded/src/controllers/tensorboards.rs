@@ -101,14 +101,19 @@ fn pod_of(world: &World, tensorboard: &Value, image: &str) -> Option<Value> {
         Some(_) => (path.to_owned(), Vec::new(), Vec::new()),
         None => claim(CLAIM, path.trim_start_matches('/'))?,
     };
-    Some(json!({
+    let mut pod = json!({
+        "affinity": {},
         "containers": [{
             "name": "tensorboard", "image": image, "imagePullPolicy": "IfNotPresent", "workingDir": "/",
             "command": ["/usr/local/bin/tensorboard"], "args": [format!("--logdir={logs}"), "--bind_all"],
-            "ports": [{"containerPort": 6006, "protocol": "TCP"}], "volumeMounts": mounts,
+            "ports": [{"containerPort": 6006, "protocol": "TCP"}],
         }],
-        "volumes": volumes,
-    }))
+    });
+    if !volumes.is_empty() {
+        pod["volumes"] = json!(volumes);
+        pod["containers"][0]["volumeMounts"] = json!(mounts);
+    }
+    Some(pod)
 }
 
 /// Copies what the Deployment says; a state is added when it differs from the last.

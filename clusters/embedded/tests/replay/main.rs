@@ -8,12 +8,12 @@
 
 mod applications;
 mod contract_a;
+mod controllers;
 #[path = "../fidelity/mod.rs"]
 mod fidelity;
 mod gateway;
 mod kubernetes_api;
 mod page;
 mod prober;
-mod profile_controller;
 mod recordings;
 mod rights;

@@ -1,18 +1,14 @@
 //! What the real profile controller (kubeflow v1.9.2) made of Profiles, beside what the played one makes of the same.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use embedded::store::Key;
-use embedded::{Options, Platform, Release, blueprint, object};
+use embedded::{Platform, blueprint, object};
 use serde_json::{Value, json};
 
-use crate::applications::object_differences;
+use super::{eventually, object_differs, start};
 use crate::fidelity::{self, Found};
 use crate::recordings;
-
-/// How long the controller may take.
-const MADE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The kinds that were looked at, as the observation calls them.
 const KINDS: [(&str, &str, &str); 9] = [
@@ -31,8 +27,7 @@ const KINDS: [(&str, &str, &str); 9] = [
 async fn profiles_are_filled_as_observed() {
     let Some(file) = recordings::observation("profile-controller.json") else { return };
     let seen: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    let platform = Platform::start(Options::default()).await.unwrap();
-    blueprint::put(platform.world(), blueprint::objects(Release::V1_9_1).unwrap()).unwrap();
+    let platform = start().await;
     let mut found = Found::default();
     for (name, owner) in [("clash1", None), ("clash2", Some("carol@example.com")), ("clash3", Some("x@example.com"))] {
         let mut namespace = json!({"apiVersion": "v1", "kind": "Namespace",
@@ -57,14 +52,14 @@ async fn profiles_are_filled_as_observed() {
         make(&platform, profile);
         found.note(&format!("{name}: names"), eventually(|| names_differ(&platform, &name, &names)).await);
         let key = Key::new("kubeflow.org", "profiles", "", &name);
-        found.note(&format!("{name}: Profile"), eventually(|| object_differs(&platform, &key, profile)).await);
+        found.note(&format!("{name}: Profile"), eventually(|| object_differs(&platform, &key, profile, &[])).await);
     }
     for (kind, group, plural) in KINDS {
         for one in seen["alice_objects"][kind].as_array().into_iter().flatten() {
             let key = Key::new(group, plural, "alice", object::name(one));
             found.note(
                 &format!("alice: {kind}/{}", key.name),
-                eventually(|| object_differs(&platform, &key, one)).await,
+                eventually(|| object_differs(&platform, &key, one, &[])).await,
             );
         }
     }
@@ -74,13 +69,13 @@ async fn profiles_are_filled_as_observed() {
         ("clash2: Namespace", &seen["clash_right_annotation"]["ns"]),
     ] {
         let key = Key::new("", "namespaces", "", object::name(one));
-        found.note(name, eventually(|| object_differs(&platform, &key, one)).await);
+        found.note(name, eventually(|| object_differs(&platform, &key, one, &[])).await);
     }
     let account = &seen["plugins"]["plug-aws"]["SA"];
     let key = Key::new("", "serviceaccounts", "plug-aws", "default-editor");
     found.note(
         "plug-aws: ServiceAccounts/default-editor",
-        eventually(|| object_differs(&platform, &key, account)).await,
+        eventually(|| object_differs(&platform, &key, account, &[])).await,
     );
     fidelity::judge("profile-controller", "v1.9.1", &found);
 }
@@ -115,28 +110,4 @@ fn names_differ(platform: &Platform, namespace: &str, seen: &BTreeMap<&str, Vec<
         }
     }
     differences
-}
-
-fn object_differs(platform: &Platform, key: &Key, seen: &Value) -> Vec<String> {
-    let Some(now) = platform.world().store.get(key) else { return vec!["there is none".to_owned()] };
-    let mut now = Value::clone(&now);
-    // Items of a list come without them.
-    for name in ["apiVersion", "kind"] {
-        if seen.get(name).is_none() {
-            now.as_object_mut().unwrap().remove(name);
-        }
-    }
-    object_differences(seen, &now)
-}
-
-/// The differences, once there are none or the controller has had its time.
-async fn eventually(differences: impl Fn() -> Vec<String>) -> Vec<String> {
-    let until = tokio::time::Instant::now() + MADE_WITHIN;
-    loop {
-        let found = differences();
-        if found.is_empty() || tokio::time::Instant::now() > until {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
