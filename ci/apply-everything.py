@@ -23,7 +23,7 @@ local = threading.local()
 def ask(verb, path, body=None):
     if not hasattr(local, "connection"):
         local.connection = http.client.HTTPSConnection(server.hostname, server.port, context=context)
-    local.connection.request(verb, path, body, {"Content-Type": "application/apply-patch+yaml"})
+    local.connection.request(verb, path, body, {"Content-Type": "application/apply-patch+yaml"} if body else {})
     answer = local.connection.getresponse()
     return answer.status, answer.read()
 
@@ -58,7 +58,7 @@ def write(one):
 def established(one):
     while True:
         status, answer = ask("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{one['metadata']['name']}")
-        conditions = json.loads(answer).get("status", {}).get("conditions", [])
+        conditions = json.loads(answer).get("status", {}).get("conditions") or []
         if status == 200 and any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
             return
         time.sleep(0.2)
