@@ -30,7 +30,7 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -i -b cookies.txt \"$GATEWAY/api/no-such-route\"",
     })
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::API_TAKEN, &gateway::DASHBOARD_ROUTE_REMOVED]),
+    .breaks_on(&[&faults::API_TAKEN, &gateway::DASHBOARD_ROUTE_REMOVED_B]),
     check(
         "DSH-031",
         "Charts without a source say so",

@@ -31,7 +31,7 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -i -b cookies.txt \"$GATEWAY/app.bundle.js\" | grep -i ^content-type",
     })
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::ASSETS_TAKEN, &gateway::DASHBOARD_ROUTE_REMOVED]),
+    .breaks_on(&[&faults::ASSETS_TAKEN, &gateway::DASHBOARD_ROUTE_REMOVED_B]),
     check(
         "DSH-002",
         "A link into the dashboard opens its page",
@@ -49,7 +49,7 @@ pub static CHECKS: &[Check] = &[
                     '<title>[^<]*'",
     })
     .after(&["AUT-006"])
-    .breaks_on(&[&gateway::DASHBOARD_ROUTE_REMOVED]),
+    .breaks_on(&[&gateway::DASHBOARD_ROUTE_REMOVED_B, &gateway::DASHBOARD_POLICY_REMOVED]),
 ];
 
 /// What a page loads: the address, and what its type must contain.

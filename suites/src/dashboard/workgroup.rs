@@ -61,7 +61,7 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -b cookies.txt \"$GATEWAY/api/workgroup/env-info\" | grep -o '\"logoutUrl\":\"[^\"]*'",
     })
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::SIGN_OUT_ADDRESS_CHANGED, &gateway::DASHBOARD_ROUTE_REMOVED]),
+    .breaks_on(&[&faults::SIGN_OUT_ADDRESS_CHANGED, &gateway::DASHBOARD_ROUTE_REMOVED_B]),
 ];
 
 /// What keeps the dashboard from KFAM.

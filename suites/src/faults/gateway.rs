@@ -1,5 +1,6 @@
 //! Faults of routes and of the gateway's objects.
 
+use clusters::versions::Contract;
 use harness::fault::{Ref, fault, object};
 use harness::{Change, Fault};
 
@@ -10,11 +11,27 @@ const JUPYTER_ROUTE: Ref = virtual_service("jupyter-web-app-jupyter-web-app");
 const KATIB_ROUTE: Ref = virtual_service("katib-ui");
 const KATIB_POLICY: Ref = policy("kubeflow", "katib-ui");
 
-/// The catch-all route is gone.
-pub static DASHBOARD_ROUTE_REMOVED: Fault = fault(
-    "dashboard-route-removed",
+/// The catch-all route is gone, and with it the guard's callback, which has no route of its own.
+pub static DASHBOARD_ROUTE_REMOVED_A: Fault = fault(
+    "dashboard-route-removed-a",
     "The dashboard's VirtualService is gone",
     &[Change::Delete(virtual_service("centraldashboard"))],
+)
+.only(&[Contract::A]);
+
+/// The catch-all route is gone.
+pub static DASHBOARD_ROUTE_REMOVED_B: Fault = fault(
+    "dashboard-route-removed-b",
+    "The dashboard's VirtualService is gone",
+    &[Change::Delete(virtual_service("centraldashboard"))],
+)
+.only(&[Contract::B]);
+
+/// The dashboard's sidecar refuses everybody.
+pub static DASHBOARD_POLICY_REMOVED: Fault = fault(
+    "dashboard-policy-removed",
+    "No policy lets the gateway into the dashboard",
+    &[Change::Delete(policy("kubeflow", "central-dashboard"))],
 );
 
 /// Pipelines' route is gone.

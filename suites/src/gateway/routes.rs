@@ -33,7 +33,7 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -b cookies.txt \"$GATEWAY/\" | grep -o '<title>[^<]*'",
     })
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::DASHBOARD_ROUTE_REMOVED]),
+    .breaks_on(&[&faults::DASHBOARD_ROUTE_REMOVED_B, &faults::DASHBOARD_POLICY_REMOVED]),
     check(
         "GWY-002",
         "Kubeflow Pipelines answers under /pipeline",

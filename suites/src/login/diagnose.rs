@@ -5,7 +5,8 @@ use clusters::versions::auth::DEX_ISSUER;
 use harness::{Checked, Ctx};
 
 use super::settings;
-use crate::gateway::diagnose::{Cause, gate, has_endpoint};
+use crate::applications::App;
+use crate::gateway::diagnose::{Cause, gate, has_endpoint, route};
 use crate::objects::{self, CONFIG_MAP, DEPLOYMENT, STATEFUL_SET};
 
 /// What is wrong on the way of a login.
@@ -28,7 +29,11 @@ pub async fn login(cx: &Ctx) -> Checked<Option<Cause>> {
     if let Some(cause) = dex(cx).await? {
         return Ok(Some(cause));
     }
-    client(cx).await
+    if let Some(cause) = client(cx).await? {
+        return Ok(Some(cause));
+    }
+    // Nobody is asked for a login at a path without a route.
+    route(cx, App::Dashboard.entry()).await
 }
 
 /// Whether MeshConfig leads the gateway to oauth2-proxy.

@@ -10,7 +10,7 @@ use harness::{Check, Checked, Ctx, Explain, Level, Severity, Stop, check};
 use super::diagnose;
 use super::steps::{FirstLogin, hands_out_session};
 use crate::applications::App;
-use crate::faults::{gate, login as faults};
+use crate::faults::{gate, gateway, login as faults};
 use crate::gateway::diagnose::blame;
 use crate::recognise::{Answered, who};
 use crate::stand_in::expect_app;
@@ -119,7 +119,12 @@ pub static CHECKS: &[Check] = &[
                     password=PASSWORD \"$URL\" | grep -o '<title>[^<]*' (v1.8: start at \"$GATEWAY/\")",
     })
     .after(&["AUT-005"])
-    .breaks_on(&[&faults::CLIENT_SECRET_CHANGED_A, &faults::CLIENT_SECRET_CHANGED_B]),
+    .breaks_on(&[
+        &faults::CLIENT_SECRET_CHANGED_A,
+        &faults::CLIENT_SECRET_CHANGED_B,
+        &gateway::DASHBOARD_ROUTE_REMOVED_A,
+        &gateway::DASHBOARD_ROUTE_REMOVED_B,
+    ]),
     check(
         "AUT-007",
         "The cookie that ties a login to its browser is out of reach of scripts",

@@ -171,19 +171,20 @@ async fn answer(world: &Arc<World>, client: IpAddr, request: Request<Body>) -> O
 async fn pass(world: &Arc<World>, gateway: &Gateway, client: IpAddr, mut request: Request<Body>) -> Response<Body> {
     // A gateway sends through itself: its own principal is known to the pods behind it.
     let own = Caller { in_mesh: true, ..Caller::pod(&gateway.pod) };
+    let routed = router::has_route(&gateway.listener, &request);
     let before = gateway.listener.filters.iter().filter(|filter| !filter.at_router);
     for filter in before {
-        if let Err(reply) = apply(world, &own, &filter.filter, &mut request).await {
+        if let Err(reply) = apply(world, &own, &filter.filter, routed, &mut request).await {
             return *reply;
         }
     }
-    let peer = Peer { principal: None, source: client, remote: client, port: gateway.port };
+    let peer = Peer { principal: None, source: client, remote: client, port: gateway.port, routed };
     let inbound = gateway.config.inbound(&gateway.pod);
     if let Err(reply) = inbound.admit(world, &own, &peer, &mut request).await {
         return *reply;
     }
     for filter in gateway.listener.filters.iter().filter(|filter| filter.at_router) {
-        if let Err(reply) = apply(world, &own, &filter.filter, &mut request).await {
+        if let Err(reply) = apply(world, &own, &filter.filter, routed, &mut request).await {
             return *reply;
         }
     }
@@ -194,9 +195,12 @@ async fn apply(
     world: &Arc<World>,
     own: &Caller,
     filter: &Filter,
+    routed: bool,
     request: &mut Request<Body>,
 ) -> Result<(), Box<Response<Body>>> {
     match filter {
+        // About a request without a route nobody is asked.
+        Filter::Authorize(_) if !routed => Ok(()),
         Filter::Authorize(provider) => {
             let method = request.method().clone();
             let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();

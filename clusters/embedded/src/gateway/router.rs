@@ -15,6 +15,17 @@ const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
+/// Whether there is an answer for a request other than that there is no route.
+pub(crate) fn has_route(listener: &Listener, request: &Request<Body>) -> bool {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    listener.redirects_to_tls || found(listener, request, &host(request.headers()), target).is_some()
+}
+
+fn found<'a>(listener: &'a Listener, request: &Request<Body>, host: &str, target: &str) -> Option<&'a Route> {
+    // Without a path only a route for CONNECT could match, and Istio makes none.
+    (request.method() != Method::CONNECT).then(|| listener.route(request.method(), host, target, request.headers()))?
+}
+
 /// Sends a request where its route leads.
 pub(crate) async fn route(
     world: &Arc<World>,
@@ -27,11 +38,9 @@ pub(crate) async fn route(
     if listener.redirects_to_tls {
         return to_tls(request.headers(), &host, &target);
     }
-    // Without a path only a route for CONNECT could match, and Istio makes none.
-    let found = (request.method() != Method::CONNECT)
-        .then(|| listener.route(request.method(), &host, &target, request.headers()))
-        .flatten();
-    let Some(route) = found else { return replies::local(request.headers(), StatusCode::NOT_FOUND, "") };
+    let Some(route) = found(listener, &request, &host, &target) else {
+        return replies::local(request.headers(), StatusCode::NOT_FOUND, "");
+    };
     let mut reply = match &route.action {
         Action::Answer(status, text) => replies::local(request.headers(), *status, text),
         Action::Redirect(redirect) => redirect.reply(request.headers(), &host, &target),

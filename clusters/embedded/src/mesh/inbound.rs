@@ -45,6 +45,10 @@ pub(crate) struct Peer {
     pub(crate) remote: IpAddr,
     /// Port of the workload.
     pub(crate) port: u16,
+    /// Whether the proxy has a route for the request. About one that has none Envoy's `ext_authz` asks nobody
+    /// (`source/extensions/filters/http/ext_authz/ext_authz.cc`: the check is skipped without a route), while tokens and
+    /// the other policies are looked at all the same.
+    pub(crate) routed: bool,
 }
 
 impl Inbound {
@@ -91,13 +95,13 @@ impl Inbound {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let headers = request.headers_mut();
-        if let Some(custom) = &self.custom {
-            // A CONNECT has no path to ask about, and the recorded gateway does not ask.
-            if method != Method::CONNECT && matched(&custom.policies, &attributes(&method, path, headers, peer, None)) {
-                match &custom.provider {
-                    Some(provider) => provider.check(world, own, &method, &target, headers).await?,
-                    None => return Err(denied(headers)),
-                }
+        if let Some(custom) = &self.custom
+            && peer.routed
+            && matched(&custom.policies, &attributes(&method, path, headers, peer, None))
+        {
+            match &custom.provider {
+                Some(provider) => provider.check(world, own, &method, &target, headers).await?,
+                None => return Err(denied(headers)),
             }
         }
         let mut claims = None;

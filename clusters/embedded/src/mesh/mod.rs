@@ -152,7 +152,7 @@ async fn deliver(
                 .then(|| format!("{domain}/ns/{}/sa/{}", caller.namespace, caller.service_account));
             name_sender(&mut request, domain, &pod, principal.as_deref());
             let own = Caller::pod(&pod);
-            let peer = Peer { principal, source: LOCAL, remote: LOCAL, port };
+            let peer = Peer { principal, source: LOCAL, remote: LOCAL, port, routed: true };
             if let Err(reply) = config.inbound(&pod).admit(world, &own, &peer, &mut request).await {
                 return timed(*reply, &caller, started);
             }
