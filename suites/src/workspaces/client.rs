@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::Value;
 
 use crate::applications::App;
-use crate::gateway::diagnose::{blame, route};
+use crate::gateway::diagnose::{blame, is_left_out, route};
 use crate::objects::{self, CLUSTER_ROLE_BINDING, text};
 use crate::recognise::{Answered, expect, who};
 
@@ -32,6 +32,10 @@ impl Client {
         let session = cx.user_session().await?.copy();
         let page = session.get(app.entry().page).await?;
         if let Err(stop) = expect(&page, &Answered::Page(app)) {
+            let said = app.entry().part().is_some_and(|part| cx.leaves_out(part));
+            if said && is_left_out(cx, app.entry()).await? {
+                return Err(Stop::LeftOut(app.name().to_owned()));
+            }
             return Err(blame(stop, route(cx, app.entry()).await));
         }
         let cookie = page.set_cookies().into_iter().find(|cookie| cookie.name == TOKEN_COOKIE);
