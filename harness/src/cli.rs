@@ -85,8 +85,12 @@ pub fn run_as_told(suites: &'static [&'static Suite], matches: &ArgMatches, give
         Ok(user) => user,
         Err(error) => return refused(&error),
     };
+    let others = match config::others(&options.login) {
+        Ok(others) => others,
+        Err(error) => return refused(&error),
+    };
     let asked = (questions.plan, tests.list);
-    let run = Run { options, tests, user };
+    let run = Run { options, tests, user, others };
     match asked {
         (true, _) => plan(&run, suites),
         (_, true) => list(&run, &run.selection(suites).0),

@@ -6,6 +6,7 @@ mod names;
 mod options;
 mod password;
 mod reference;
+mod users;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -128,6 +129,17 @@ pub fn user(options: &LoginOptions, matches: &ArgMatches, given: &Given) -> Resu
     let variable = given.variable(password::VARIABLE).filter(|_| !flagged);
     let password = password::password(&options.user, options.password_file.as_deref(), variable);
     Ok(User { email: options.user.clone(), password: password.map_err(ConfigError::Other)? })
+}
+
+/// Whom the checks of tenancy log in as besides: out of the file, as many as are asked for.
+///
+/// # Errors
+/// The file cannot be read, or names users that no platform could keep apart.
+pub fn others(options: &LoginOptions) -> Result<Option<Vec<User>>, ConfigError> {
+    let Some(file) = &options.users_file else { return Ok(None) };
+    let mut others = users::read(file, &options.user).map_err(ConfigError::Other)?;
+    others.truncate(usize::from(options.users).saturating_sub(1));
+    Ok(Some(others))
 }
 
 /// The folder that relative paths of the command line start at. cargo runs a test in its package's folder, which is

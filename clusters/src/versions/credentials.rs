@@ -42,6 +42,8 @@ impl Credential {
 pub const DEFAULT_USER: &str = "user@example.com";
 /// Its password, as the READMEs of kubeflow/manifests give it.
 pub const DEFAULT_PASSWORD: &str = "12341234";
+/// Further users of the embedded platform's blueprint; their password is [`DEFAULT_PASSWORD`].
+pub const EMBEDDED_USERS: [&str; 2] = ["alice@example.com", "bob@example.com"];
 /// The Profile, and so the namespace, of that user.
 pub const DEFAULT_PROFILE: &str = "kubeflow-user-example-com";
 

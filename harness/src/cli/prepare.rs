@@ -40,17 +40,20 @@ pub(super) struct Keep {
 /// Why there is nothing to judge: one sentence, with what to do next.
 pub(super) type Reason = String;
 
+/// The run's user, and whom the checks of tenancy log in as besides, if the options say.
+pub(super) type Users = (User, Option<Vec<User>>);
+
 /// Prepares what the options describe.
-pub(super) async fn prepare(options: &Options, user: User, cancel: &CancellationToken) -> Result<Prepared, Reason> {
+pub(super) async fn prepare(options: &Options, users: Users, cancel: &CancellationToken) -> Result<Prepared, Reason> {
     // The provider stops in good order by itself; everything else may be dropped.
     let provided = provider(options)?.provide(cancel).await.map_err(|error| error.to_string())?;
-    let reached = cancel.run_until_cancelled(reach(options, provided, user)).await;
+    let reached = cancel.run_until_cancelled(reach(options, provided, users)).await;
     let mut prepared = reached.unwrap_or_else(|| Err("interrupted before the first check".to_owned()))?;
     prepared.environment.cancel = cancel.clone();
     Ok(prepared)
 }
 
-async fn reach(options: &Options, provided: Provided, user: User) -> Result<Prepared, Reason> {
+async fn reach(options: &Options, provided: Provided, (user, others): Users) -> Result<Prepared, Reason> {
     let Provided { target, kubernetes_version, installed, guard, .. } = provided;
     let simulated = target.mode == Mode::Simulated;
     let client = Kubernetes::new(target.kube.clone()).map_err(|error| describe(&error))?.shared();
@@ -72,6 +75,15 @@ async fn reach(options: &Options, provided: Provided, user: User) -> Result<Prep
     let mut environment = Environment::new(target, gateway, version, user);
     environment.version_from = version_from.to_owned();
     environment.kubernetes_version = kubernetes_version;
+    match others {
+        Some(others) => environment.others = others,
+        // Manifests bring their own users.
+        None if installed.is_some() => environment.others.clear(),
+        None => environment.others.truncate(usize::from(options.login.users).saturating_sub(1)),
+    }
+    for user in &environment.others {
+        environment.redactor.secret(&user.password);
+    }
     environment.manifests = installed.as_ref().map(installation::described);
     environment.install = installed.as_ref().map(installation::account);
     Ok(Prepared { environment, keep: Keep { _forward: forward, _guard: Some(guard) } })

@@ -23,6 +23,8 @@ pub(super) struct Run {
     pub(super) options: Options,
     pub(super) tests: Arguments,
     pub(super) user: User,
+    /// Whom the checks of tenancy log in as besides; unless said, whom the target is known to have.
+    pub(super) others: Option<Vec<User>>,
 }
 
 impl Run {
@@ -77,7 +79,7 @@ impl Run {
         let cancel = CancellationToken::new();
         let prepared = engine.block_on(async {
             signals::watch(cancel.clone()).map_err(|error| format!("cannot watch for signals: {error}"))?;
-            prepare::prepare(&self.options, self.user.clone(), &cancel).await
+            prepare::prepare(&self.options, (self.user.clone(), self.others.clone()), &cancel).await
         });
         let Prepared { mut environment, keep } = match prepared {
             Ok(prepared) => prepared,

@@ -114,6 +114,14 @@ pub struct LoginOptions {
     /// A file that holds the password; or set CONFORMANCE_PASSWORD [default: the one that the manifests ship]
     #[arg(long, env = "CONFORMANCE_PASSWORD_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub password_file: Option<PathBuf>,
+
+    /// A file with further users for the checks of tenancy: an e-mail address and a password on each line
+    #[arg(long, env = "CONFORMANCE_USERS_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub users_file: Option<PathBuf>,
+
+    /// How many users the checks of tenancy log in as, the run's own among them
+    #[arg(long, env = "CONFORMANCE_USERS", value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub users: u16,
 }
 
 /// How the run goes.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clusters::versions::Version;
+use clusters::versions::credentials::{DEFAULT_PASSWORD, EMBEDDED_USERS};
 use clusters::versions::parts::Part;
 use clusters::{Mode, Target};
 use reports::model::{Install, Manifests, Note, Run, TargetMode};
@@ -32,6 +33,8 @@ pub struct Environment {
     pub kubernetes_version: Option<String>,
     /// Who the run logs in as.
     pub user: User,
+    /// Whom the checks of tenancy log in as besides.
+    pub others: Vec<User>,
     /// The parts of the platform that the site is said to leave out.
     pub without: Vec<&'static Part>,
     /// How many checks may run at once; at least one.
@@ -68,6 +71,8 @@ impl Environment {
     pub fn new(target: Target, gateway: Url, version: &'static Version, user: User) -> Self {
         let redactor = Redactor::new();
         redactor.secret(&user.password);
+        // The blueprint has them; whoever installs something else says so.
+        let others = if target.mode == Mode::Simulated { embedded_users() } else { Vec::new() };
         Self {
             run_id: uuid::Uuid::new_v4().to_string(),
             started: jiff::Timestamp::now(),
@@ -77,6 +82,7 @@ impl Environment {
             version_from: "default".to_owned(),
             kubernetes_version: None,
             user,
+            others,
             without: Vec::new(),
             jobs: default_jobs(),
             read_only: false,
@@ -128,6 +134,11 @@ impl Environment {
             manifests: self.manifests.clone(),
         }
     }
+}
+
+fn embedded_users() -> Vec<User> {
+    let user = |email: &&str| User { email: (*email).to_owned(), password: DEFAULT_PASSWORD.to_owned() };
+    EMBEDDED_USERS.iter().map(user).collect()
 }
 
 /// How many checks run at once unless the user says otherwise: they mostly wait for the platform.
