@@ -8,7 +8,7 @@ use clusters::versions::parts::Part;
 use clusters::versions::{Contract, Version};
 use futures::future::BoxFuture;
 use kube::api::{Api, DynamicObject};
-use reports::model::{EventKind, Note, Severity};
+use reports::model::{EventKind, Note, Severity, Skip};
 use tokio::time::Instant;
 
 use crate::check::Check;
@@ -163,6 +163,16 @@ impl Ctx {
     /// however that ends. The namespace is the object's own; the kind must be one of [`own::KINDS`].
     pub async fn own(&self, object: DynamicObject) -> Checked<DynamicObject> {
         own::create(self, object).await
+    }
+
+    /// Remembers how to remove what an application keeps for this check; it is removed after the check however that ends,
+    /// in turn with the check's own objects. Say it as soon as its name or id is known; the check may have removed it
+    /// itself, so the removal of what is not there must succeed.
+    pub fn afterwards(&self, what: impl Into<String>, removal: BoxFuture<'static, Checked>) -> Checked {
+        if self.environment().read_only {
+            return Err(Stop::Skipped(Skip::ReadOnly));
+        }
+        self.undo.kept(what.into(), removal)
     }
 
     /// Looks again `every` so often until it comes true, at most `within`. The wait has a name, and its attempts are

@@ -3,6 +3,7 @@
 pub mod applications;
 pub mod contributors;
 pub mod dashboard;
+pub mod data;
 pub mod faults;
 pub mod gateway;
 pub mod identity;
@@ -12,6 +13,7 @@ pub mod login;
 pub mod metadata;
 pub mod notebooks;
 pub mod objects;
+pub mod pipelines;
 pub mod profiles;
 pub mod reach;
 pub mod recognise;
@@ -37,4 +39,6 @@ pub static SUITES: &[&Suite] = &[
     &notebooks::SUITE,
     &volumes::SUITE,
     &tensorboards::SUITE,
+    &pipelines::SUITE,
+    &data::SUITE,
 ];

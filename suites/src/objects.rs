@@ -89,6 +89,10 @@ pub const AUTHORIZATION_POLICY: Kind =
 /// Istio's rules of which tokens are good.
 pub const REQUEST_AUTHENTICATION: Kind =
     kind("security.istio.io", "v1beta1", "RequestAuthentication", "requestauthentications");
+/// Runs of Kubeflow Pipelines, as Argo has them.
+pub const WORKFLOW: Kind = kind("argoproj.io", "v1alpha1", "Workflow", "workflows");
+/// Schedules of Kubeflow Pipelines.
+pub const SCHEDULED_WORKFLOW: Kind = kind("kubeflow.org", "v1beta1", "ScheduledWorkflow", "scheduledworkflows");
 /// Kubeflow's tenants.
 pub const PROFILE: Kind = kind("kubeflow.org", "v1", "Profile", "profiles");
 /// Notebooks.

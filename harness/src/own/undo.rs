@@ -1,8 +1,9 @@
-//! Removing what a check created, in reverse order.
+//! Removing what a check created, in reverse order: objects of Kubernetes, and what an application keeps for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
 use reports::model::EventKind;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -19,28 +20,45 @@ pub(crate) struct Undo {
 
 #[derive(Default)]
 struct List {
-    entries: Vec<(u64, Owned)>,
+    entries: Vec<(u64, Entry)>,
     next: u64,
     closed: bool,
+}
+
+/// What is to be removed.
+enum Entry {
+    /// An object of Kubernetes.
+    Object(Owned),
+    /// What an application keeps; the future removes it.
+    Kept(String, BoxFuture<'static, Checked>),
 }
 
 impl Undo {
     /// Remembers what is about to be created. Refused once the check has ended: a task that outlives it creates nothing.
     pub(super) fn expect(&self, owned: Owned) -> Checked<u64> {
+        self.add(Entry::Object(owned))
+    }
+
+    /// Remembers how to remove what an application keeps.
+    pub(crate) fn kept(&self, what: String, removal: BoxFuture<'static, Checked>) -> Checked {
+        self.add(Entry::Kept(what, removal)).map(|_| ())
+    }
+
+    fn add(&self, entry: Entry) -> Checked<u64> {
         let mut list = self.lock();
         if list.closed {
             return Err(Stop::errored("cleanup", "the check has ended; it creates nothing any more"));
         }
         let ticket = list.next;
         list.next += 1;
-        list.entries.push((ticket, owned));
+        list.entries.push((ticket, entry));
         Ok(ticket)
     }
 
     /// It was created.
     pub(super) fn confirm(&self, ticket: u64, owned: Owned) {
         if let Some(entry) = self.lock().entries.iter_mut().find(|entry| entry.0 == ticket) {
-            entry.1 = owned;
+            entry.1 = Entry::Object(owned);
         }
     }
 
@@ -50,10 +68,10 @@ impl Undo {
     }
 
     /// Ends the list and yields it, youngest first.
-    fn close(&self) -> Vec<Owned> {
+    fn close(&self) -> Vec<Entry> {
         let mut list = self.lock();
         list.closed = true;
-        std::mem::take(&mut list.entries).into_iter().rev().map(|(_, owned)| owned).collect()
+        std::mem::take(&mut list.entries).into_iter().rev().map(|(_, entry)| entry).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, List> {
@@ -73,24 +91,34 @@ pub(crate) async fn undo(
 ) -> Vec<String> {
     let deadline = Instant::now() + budget;
     let mut leaked = Vec::new();
-    for owned in list.close() {
+    for entry in list.close() {
+        let (what, removal) = match entry {
+            Entry::Object(owned) => {
+                let what = owned.to_string();
+                let removal = async move { remove(client, &owned, run_id).await.map_err(Stop::from) };
+                (what, futures::future::Either::Left(removal))
+            }
+            Entry::Kept(what, removal) => {
+                (what, futures::future::Either::Right(async move { removal.await.map(|()| Gone::Yes) }))
+            }
+        };
         let action = if keep {
             "kept"
         } else {
-            match timeout_at(deadline, remove(client, &owned, run_id)).await {
+            match timeout_at(deadline, removal).await {
                 Ok(Ok(Gone::Yes)) => "removed",
                 Ok(Ok(Gone::NeverWas)) => continue,
-                Ok(Err(error)) => {
-                    leaked.push(format!("{owned}: {error}"));
+                Ok(Err(stop)) => {
+                    leaked.push(format!("{what}: {stop}"));
                     "leaked"
                 }
                 Err(_) => {
-                    leaked.push(format!("{owned}: not gone within {budget:?}"));
+                    leaked.push(format!("{what}: not gone within {budget:?}"));
                     "leaked"
                 }
             }
         };
-        recorder.record(EventKind::Object { action: action.to_owned(), object: owned.to_string() });
+        recorder.record(EventKind::Object { action: action.to_owned(), object: what });
     }
     leaked
 }

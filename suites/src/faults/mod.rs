@@ -25,6 +25,7 @@ pub mod identity;
 pub mod install;
 pub mod isolation;
 pub mod login;
+pub mod pipelines;
 pub mod profiles;
 pub mod workspaces;
 

@@ -10,9 +10,11 @@ pub mod kubernetes;
 #[cfg(test)]
 mod logins;
 pub mod metadata_envoy;
+pub mod mysql;
 pub mod net_http;
 pub mod oauth2_proxy;
 mod oidc_client;
+pub mod pipelines;
 pub mod pipelines_ui;
 pub mod profile_controller;
 pub mod web_apps;
@@ -128,9 +130,12 @@ static CAST: &[(&str, &dyn Actor)] = &[
     ("volumes-web-app", &&web_apps::VOLUMES),
     ("tensorboards-web-app", &&web_apps::TENSORBOARDS),
     ("models-web-app", &&web_apps::MODELS),
+    ("ml-pipeline/api-server", &pipelines::ApiServer),
+    ("kfp-api-server", &pipelines::ApiServer),
     ("ml-pipeline/frontend", &pipelines_ui::PipelinesUi),
     ("kfp-frontend", &pipelines_ui::PipelinesUi),
     ("katib-ui", &katib_ui::KatibUi),
+    ("mysql", &mysql::Mysql),
     ("metadata-envoy", &metadata_envoy::MetadataEnvoy),
     ("kfp-metadata-envoy", &metadata_envoy::MetadataEnvoy),
     ("jupyter-scipy", &workspaces::jupyter::Jupyter),

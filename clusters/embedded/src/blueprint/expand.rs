@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::object;
+
 use super::rows::{
     ClusterRole, Container, Crd, Map, NetworkPolicy, Policy, Release, Route, Service, WebhookConfiguration, Workload,
 };
@@ -151,10 +153,15 @@ fn workload(row: &Workload) -> Value {
         metadata["annotations"] = json!({"sidecar.istio.io/inject": inject});
     }
     let mut volumes: Vec<Value> =
-        row.claims.iter().map(|claim| json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}})).collect();
+        row.claims.keys().map(|claim| json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}})).collect();
     let folders = row.containers.iter().flat_map(|container| container.folders.values());
     volumes.extend(folders.map(|map| json!({"name": map, "configMap": {"name": map}})));
     let mut pod = json!({"containers": row.containers.iter().map(container).collect::<Vec<_>>(), "volumes": volumes});
+    if !row.claims.is_empty() {
+        let mounts = row.claims.iter().map(|(claim, place)| json!({"name": claim, "mountPath": place}));
+        let folders = object::list(&pod, "/containers/0/volumeMounts").to_vec();
+        pod["containers"][0]["volumeMounts"] = mounts.chain(folders).collect();
+    }
     if let Some(account) = &row.account {
         pod["serviceAccountName"] = json!(account);
     }
@@ -182,7 +189,8 @@ fn container(row: &Container) -> Value {
             value
         })
         .collect();
-    let env: Vec<Value> = row.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    let plain = row.env.iter().map(|(name, value)| json!({"name": name, "value": value}));
+    let env: Vec<Value> = plain.chain(row.refer.iter().map(referring)).collect();
     let mut container = json!({"name": row.name, "image": row.image, "ports": ports, "env": env});
     if let Some(map) = &row.env_from {
         container["envFrom"] = json!([{"configMapRef": {"name": map}}]);
@@ -192,6 +200,14 @@ fn container(row: &Container) -> Value {
         container["volumeMounts"] = mounts.collect::<Vec<_>>().into();
     }
     container
+}
+
+/// A variable whose value a Secret or ConfigMap holds.
+fn referring((name, place): (&String, &String)) -> Value {
+    let mut parts = place.splitn(3, '/');
+    let source = if parts.next() == Some("secrets") { "secretKeyRef" } else { "configMapKeyRef" };
+    let (object, key) = (parts.next(), parts.next());
+    json!({"name": name, "valueFrom": {source: {"name": object, "key": key}}})
 }
 
 fn webhook_configuration(row: &WebhookConfiguration) -> Value {

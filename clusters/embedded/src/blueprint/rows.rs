@@ -74,8 +74,9 @@ pub struct Workload {
     pub more_labels: Map,
     pub inject: Option<String>,
     pub containers: Vec<Container>,
+    /// Claims by name, and where the first container finds each.
     #[serde(default)]
-    pub claims: Vec<String>,
+    pub claims: Map,
 }
 
 /// A container.
@@ -93,6 +94,9 @@ pub struct Container {
     /// ConfigMaps that are mounted as folders: path and name.
     #[serde(default)]
     pub folders: Map,
+    /// Variables from elsewhere: `secrets/name/key` or `configmaps/name/key`.
+    #[serde(default)]
+    pub refer: Map,
 }
 
 /// A container port.

@@ -24,6 +24,7 @@ mod namespaces;
 mod notebooks;
 mod operators;
 pub(crate) mod owned;
+mod persistence_agent;
 pub mod pods;
 mod profile_contents;
 mod profile_plugins;
@@ -39,6 +40,7 @@ mod tensorboards;
 mod tests;
 mod volume_claims;
 mod webhook_authorities;
+mod workflows;
 
 use std::sync::Arc;
 
@@ -70,6 +72,8 @@ static CONTROLLERS: &[Controller] = &[
     notebooks::CONTROLLER,
     tensorboards::CONTROLLER,
     pvc_viewers::CONTROLLER,
+    workflows::CONTROLLER,
+    persistence_agent::CONTROLLER,
 ];
 
 /// Starts all controllers; they run until `stop`.

@@ -36,7 +36,13 @@ fn concerns(world: &World, change: &Change) -> Vec<Key> {
             vec![change.key.clone()]
         }
         ("", "configmaps") if namespace == switches::NAMESPACE && name == switches::NAME => waiting(None),
-        ("", "configmaps" | "secrets" | "persistentvolumeclaims") => waiting(Some(namespace)),
+        ("", "configmaps" | "secrets" | "persistentvolumeclaims") => {
+            if change.kind == ChangeKind::Deleted {
+                // With a claim goes what its volume holds.
+                world.memory.forget(text(&change.object, "/metadata/uid"));
+            }
+            waiting(Some(namespace))
+        }
         ("", "nodes" | "endpoints") => waiting(None),
         _ => Vec::new(),
     }

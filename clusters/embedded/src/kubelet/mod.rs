@@ -6,7 +6,7 @@ pub mod environment;
 pub mod fields;
 pub mod images;
 pub mod lifecycle;
-mod programs;
+pub(crate) mod programs;
 mod scheduling;
 pub mod streams;
 pub mod volumes;

@@ -28,6 +28,14 @@ pub fn program(pod: &Value, container: &Value) -> Program {
     if lasting || actors::playing(image).is_some() || actors::repository(image).ends_with("/pause") {
         return Program::Forever;
     }
+    match ending(container) {
+        Some((duration, code)) => Program::For(duration, code),
+        None => Program::Forever,
+    }
+}
+
+/// How long a container's command takes, and its exit code; nothing if it never ends.
+pub(crate) fn ending(container: &Value) -> Option<(Duration, i64)> {
     let words: Vec<&str> = list(container, "/command")
         .iter()
         .chain(list(container, "/args"))
@@ -39,20 +47,20 @@ pub fn program(pod: &Value, container: &Value) -> Program {
 }
 
 /// Sleeps add up; the last `exit` or `false` gives the code.
-fn understood(words: &[&str]) -> Program {
+fn understood(words: &[&str]) -> Option<(Duration, i64)> {
     let (mut duration, mut code) = (Duration::ZERO, 0);
     for (index, word) in words.iter().enumerate() {
         let next = words.get(index + 1).copied().unwrap_or_default();
         match *word {
-            "sleep" | "/bin/sleep" if next == "infinity" => return Program::Forever,
+            "sleep" | "/bin/sleep" if next == "infinity" => return None,
             "sleep" | "/bin/sleep" => duration += seconds(next),
-            "tail" if next == "-f" => return Program::Forever,
+            "tail" if next == "-f" => return None,
             "exit" => code = next.parse().unwrap_or(code),
             "false" | "/bin/false" => code = 1,
             _ => {}
         }
     }
-    Program::For(duration, code)
+    Some((duration, code))
 }
 
 fn seconds(written: &str) -> Duration {

@@ -29,7 +29,7 @@ pub fn file(store: &Store, pod: &Value, container: &Value, path: &str) -> Option
 }
 
 /// The mount that a path lies in (the deepest one) and the rest of the path below it.
-fn mount_of<'a, 'p>(container: &'a Value, path: &'p str) -> Option<(&'a Value, &'p str)> {
+pub(crate) fn mount_of<'a, 'p>(container: &'a Value, path: &'p str) -> Option<(&'a Value, &'p str)> {
     list(container, "/volumeMounts")
         .iter()
         .filter_map(|mount| {

@@ -73,6 +73,12 @@ impl Endpoints {
         }
     }
 
+    /// The Service with a cluster IP: its namespace and name.
+    pub(crate) fn service_at(&self, address: &str) -> Option<&(String, String)> {
+        let is_at = |service: &Service| object::text(&service.object, "/spec/clusterIP") == address;
+        self.services.iter().find(|(_, service)| is_at(service)).map(|(name, _)| name)
+    }
+
     /// The pod with an address.
     pub(crate) fn pod_at(&self, address: &str) -> Option<&Arc<Value>> {
         self.by_address.get(address)

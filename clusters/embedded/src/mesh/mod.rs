@@ -92,6 +92,11 @@ pub async fn call(world: &Arc<World>, caller: Caller, mut request: Request<Body>
         *request.uri_mut() = target.into();
     }
     if by_address {
+        let service = config::endpoints(world).service_at(authority.host()).cloned();
+        if let Some((namespace, service)) = service {
+            let destination = Destination { namespace, service, port: destination.port };
+            return send(world, caller, &destination, request).await;
+        }
         let pod = config::endpoints(world).pod_at(authority.host()).cloned();
         return match pod {
             Some(pod) => deliver(world, caller, &destination, (pod, destination.port), request).await,

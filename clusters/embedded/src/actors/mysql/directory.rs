@@ -1,0 +1,139 @@
+//! A server's data directory: the password of `root`, and databases.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
+
+/// The version that the server says it is.
+const VERSION: &str = "8.0.26";
+
+/// What a statement failed with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Error {number} ({state}): {text}")]
+pub struct SqlError {
+    /// MySQL's number.
+    pub number: u16,
+    /// The SQLSTATE.
+    pub state: &'static str,
+    /// The server's words.
+    pub text: String,
+}
+
+impl SqlError {
+    fn new(number: u16, state: &'static str, text: impl Into<String>) -> Self {
+        Self { number, state, text: text.into() }
+    }
+
+    /// Whether a row with the same key is there.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        self.number == 1062
+    }
+
+    fn of(error: &rusqlite::Error, database: &str) -> Self {
+        let words = error.to_string();
+        if let Some(table) = words.split("no such table: ").nth(1) {
+            let table = table.split_whitespace().next().unwrap_or_default();
+            return Self::new(1146, "42S02", format!("Table '{database}.{table}' doesn't exist"));
+        }
+        if let Some(column) = words.split("no such column: ").nth(1) {
+            let column = column.split_whitespace().next().unwrap_or_default();
+            return Self::new(1054, "42S22", format!("Unknown column '{column}' in 'field list'"));
+        }
+        if words.contains("UNIQUE constraint failed") {
+            return Self::new(1062, "23000", format!("Duplicate entry for key: {words}"));
+        }
+        Self::new(1064, "42000", format!("You have an error in your SQL syntax: {words}"))
+    }
+}
+
+/// A data directory. Made empty; a server initialises it when it first starts.
+#[derive(Default)]
+pub struct Directory(Mutex<Content>);
+
+#[derive(Default)]
+struct Content {
+    password: Option<String>,
+    databases: BTreeMap<String, Connection>,
+}
+
+impl Directory {
+    /// Whether a server has started on it before.
+    #[must_use]
+    pub fn is_initialised(&self) -> bool {
+        self.lock().password.is_some()
+    }
+
+    /// Sets the password of `root`.
+    pub fn initialise(&self, password: String) {
+        self.lock().password = Some(password);
+    }
+
+    /// Refuses whoever is not `root` with its password.
+    ///
+    /// # Errors
+    /// 1045, as the server says it.
+    pub fn authenticate(&self, user: &str, password: &str) -> Result<(), SqlError> {
+        if user == "root" && self.lock().password.as_deref() == Some(password) {
+            return Ok(());
+        }
+        let using = if password.is_empty() { "NO" } else { "YES" };
+        Err(SqlError::new(
+            1045,
+            "28000",
+            format!("Access denied for user '{user}'@'localhost' (using password: {using})"),
+        ))
+    }
+
+    /// `CREATE DATABASE IF NOT EXISTS`.
+    pub fn create_database(&self, name: &str) {
+        let mut content = self.lock();
+        if content.databases.contains_key(name) {
+            return;
+        }
+        match open() {
+            Ok(database) => drop(content.databases.insert(name.to_owned(), database)),
+            Err(error) => tracing::error!(%error, name, "no database could be made"),
+        }
+    }
+
+    /// The names of the databases, those of the server itself included.
+    #[must_use]
+    pub fn databases(&self) -> Vec<String> {
+        let content = self.lock();
+        let own = ["information_schema", "mysql", "performance_schema", "sys"].map(str::to_owned);
+        let mut names: Vec<String> = content.databases.keys().cloned().chain(own).collect();
+        names.sort();
+        names
+    }
+
+    /// Works on a database, alone.
+    ///
+    /// # Errors
+    /// 1049 if there is none of that name; else what the statement failed with.
+    pub fn with<T>(
+        &self,
+        database: &str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, SqlError> {
+        let content = self.lock();
+        let connection = content
+            .databases
+            .get(database)
+            .ok_or_else(|| SqlError::new(1049, "42000", format!("Unknown database '{database}'")))?;
+        work(connection).map_err(|error| SqlError::of(&error, database))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.create_scalar_function("version", 0, FunctionFlags::SQLITE_UTF8, |_| Ok(VERSION.to_owned()))?;
+    Ok(connection)
+}

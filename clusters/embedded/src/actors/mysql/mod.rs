@@ -1,0 +1,120 @@
+//! MySQL: what its data directory holds, and who may ask for it.
+//!
+//! The data directory is the volume that is mounted where the server keeps its data: rows live as long as its
+//! PersistentVolumeClaim, whatever happens to pods; without a claim they die with the pod. The SQL itself is answered by
+//! an SQLite database in memory, whose columns are those of upstream's tables; of MySQL's own dialect only `SHOW TABLES`,
+//! `SHOW DATABASES` and a few functions are known.
+//!
+//! Facts: docker-library/mysql 8.0 `docker-entrypoint.sh`; the errors are those of MySQL's Server Error Message Reference.
+
+mod client;
+mod directory;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use futures::future::BoxFuture;
+use http::{Method, Request, Response, StatusCode};
+use serde_json::Value;
+
+pub use directory::{Directory, SqlError};
+
+use super::{Actor, Ended, Visit};
+use crate::kubelet::{self, environment};
+use crate::mesh::{self, Caller};
+use crate::object::{list, namespace, text, uid};
+use crate::platform::World;
+use crate::store::Key;
+
+/// A container that runs MySQL's server.
+pub struct Mysql;
+
+/// Where the server keeps its data unless `--datadir` says otherwise.
+const DATA_DIRECTORY: &str = "/var/lib/mysql";
+const NO_PASSWORD: &str = "[ERROR] [Entrypoint]: Database is uninitialized and password option is not specified";
+
+impl Actor for Mysql {
+    /// The first start on an empty data directory sets the password of `root`, and makes `MYSQL_DATABASE`.
+    fn start(&self, world: &World, pod: &Value, container: &str) -> Result<(), String> {
+        let directory = directory_of(world, pod, container);
+        if directory.is_initialised() {
+            return Ok(());
+        }
+        let variables = environment::variables(&world.store, pod, container);
+        let set = |name: &str| variables.get(name).filter(|value| !value.is_empty());
+        let password = match (set("MYSQL_ROOT_PASSWORD"), set("MYSQL_ALLOW_EMPTY_PASSWORD")) {
+            (Some(password), _) => password.clone(),
+            (None, Some(_)) => String::new(),
+            (None, None) => return Err(NO_PASSWORD.to_owned()),
+        };
+        directory.initialise(password);
+        if let Some(name) = set("MYSQL_DATABASE") {
+            directory.create_database(name);
+        }
+        Ok(())
+    }
+
+    fn exec(&self, world: &World, pod: &Value, container: &str, command: &[String], _: &[u8]) -> Option<Ended> {
+        let (program, arguments) = command.split_first()?;
+        let program = program.rsplit('/').next().unwrap_or_default();
+        let directory = directory_of(world, pod, container);
+        let variables = environment::variables(&world.store, pod, container);
+        client::run(program, arguments, variables.get("MYSQL_PWD"), &directory)
+    }
+
+    /// `CONNECT` stands for opening a connection: the answer carries the [`Directory`] as an extension. Anything else is
+    /// HTTP to a server that does not speak it.
+    fn serve(&self, visit: Visit, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
+        Box::pin(async move {
+            let mut response = Response::new(Body::empty());
+            if request.method() == Method::CONNECT {
+                response.extensions_mut().insert(directory_of(&visit.world, &visit.pod, &visit.container));
+            } else {
+                *response.status_mut() = StatusCode::BAD_GATEWAY;
+            }
+            response
+        })
+    }
+}
+
+/// Whether an image is MySQL's, whatever its registry.
+#[must_use]
+pub fn is_server(image: &str) -> bool {
+    super::repository(image).rsplit('/').next() == Some("mysql")
+}
+
+/// What the server in a container keeps its rows in.
+pub fn directory_of(world: &World, pod: &Value, container: &str) -> Arc<Directory> {
+    let owner = claim_of(world, pod, container).unwrap_or_else(|| uid(pod).to_owned());
+    world.memory.of::<Directory>(&owner)
+}
+
+/// The uid of the claim that is mounted at the data directory.
+fn claim_of(world: &World, pod: &Value, container: &str) -> Option<String> {
+    let container = kubelet::container(pod, container)?;
+    let arguments: Vec<&str> = list(container, "/args").iter().filter_map(Value::as_str).collect();
+    let place = arguments.iter().position(|argument| *argument == "--datadir").and_then(|at| arguments.get(at + 1));
+    let (mount, _) = kubelet::volumes::mount_of(container, place.copied().unwrap_or(DATA_DIRECTORY))?;
+    let volumes = list(pod, "/spec/volumes");
+    let volume = volumes.iter().find(|volume| text(volume, "/name") == text(mount, "/name"))?;
+    let claim = text(volume, "/persistentVolumeClaim/claimName");
+    let claim = world.store.get(&Key::new("", "persistentvolumeclaims", namespace(pod), claim))?;
+    Some(uid(&claim).to_owned())
+}
+
+/// Opens a connection as `caller` to `host:port`, through the mesh's policies.
+///
+/// # Errors
+/// What a Go client says: the name is unknown, nobody listens, or the connection was cut.
+pub async fn connect(world: &Arc<World>, caller: Caller, host: &str, port: &str) -> Result<Arc<Directory>, String> {
+    let request = Request::builder().method(Method::CONNECT).uri(format!("http://{host}:{port}/")).body(Body::empty());
+    let Ok(request) = request else { return Err(format!("dial tcp: lookup {host}: no such host")) };
+    let response = mesh::call(world, caller, request).await;
+    if let Some(directory) = response.extensions().get::<Arc<Directory>>() {
+        return Ok(directory.clone());
+    }
+    Err(match response.status() {
+        StatusCode::SERVICE_UNAVAILABLE => format!("dial tcp {host}:{port}: connect: connection refused"),
+        _ => "invalid connection".to_owned(),
+    })
+}

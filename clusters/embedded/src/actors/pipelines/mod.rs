@@ -1,0 +1,180 @@
+//! The API server of Kubeflow Pipelines: v2beta1, and what of v1beta1 is still asked.
+//!
+//! Its state is rows in MySQL, as upstream's: without the database it answers 500, and what it has acknowledged is there
+//! again whenever the database is. Who may do what is a SubjectAccessReview of the user that the identity header names.
+//! Packages are not kept in an object store, and what upstream caches is not.
+//!
+//! Facts: kubeflow/pipelines 2.0.5, 2.3.0 and 2.5.0 `backend/src/apiserver`; recorded exchanges with 2.3.0.
+
+mod call;
+mod experiments;
+mod identity;
+mod listing;
+mod packages;
+mod recurring;
+mod refusal;
+pub mod report;
+mod rows;
+mod runs;
+mod settings;
+mod specification;
+mod uploads;
+mod v1beta1;
+pub mod workflows;
+
+use axum::body::Body;
+use futures::future::BoxFuture;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use serde_json::{Value, json};
+
+use call::Call;
+use refusal::{Answered, answer, respond, unknown};
+use rows::Rows;
+use settings::Settings;
+
+use super::{Actor, Visit, mysql};
+use crate::platform::World;
+
+/// The `ml-pipeline-api-server` container.
+pub struct ApiServer;
+
+/// What an upload may be long.
+const LIMIT: usize = 32 << 20;
+
+impl Actor for ApiServer {
+    fn start(&self, world: &World, pod: &Value, container: &str) -> Result<(), String> {
+        Settings::start(world, pod, container);
+        Ok(())
+    }
+
+    /// The program listens once it has its database, and the tables in it.
+    fn ready(&self, world: &World, pod: &Value, container: &str) -> bool {
+        match report::rows(world, pod, container).initialise() {
+            Ok(()) => true,
+            Err(why) => {
+                tracing::debug!(%why, "the API server waits for its database");
+                false
+            }
+        }
+    }
+
+    fn serve(&self, visit: Visit, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
+        Box::pin(serve(visit, request))
+    }
+}
+
+async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path().to_owned();
+    if matches!(path.as_str(), "/apis/v1beta1/healthz" | "/apis/v2beta1/healthz") {
+        return health(&visit);
+    }
+    let Ok(body) = Limited::new(body, LIMIT).collect().await else {
+        return respond(StatusCode::BAD_REQUEST, &json!({"error_message": "http: request body too large"}));
+    };
+    let settings = Settings::of(&visit.world, &visit.pod, &visit.container);
+    let opened = mysql::connect(&visit.world, visit.as_caller(), &settings.host, &settings.port).await;
+    let rows = Rows::new(opened, &settings);
+    let call = Call { visit, settings, head, body: body.to_bytes().to_vec(), rows };
+    // Uploads are no gRPC calls: whatever the method, they look for a form.
+    match path.as_str() {
+        "/apis/v1beta1/pipelines/upload" | "/apis/v2beta1/pipelines/upload" => return uploads::pipeline(&call).await,
+        "/apis/v1beta1/pipelines/upload_version" | "/apis/v2beta1/pipelines/upload_version" => {
+            return uploads::version(&call).await;
+        }
+        _ => {}
+    }
+    let answered = if let Some(rest) = path.strip_prefix("/apis/v2beta1/") {
+        route(&call, rest)
+    } else if let Some(rest) = path.strip_prefix("/apis/v1beta1/") {
+        first(&call, rest)
+    } else {
+        Err(StatusCode::NOT_FOUND)
+    };
+    match answered {
+        Ok(Ok(body)) => answer(&body),
+        Ok(Err(refusal)) => refusal.response(),
+        Err(status) => unknown(status),
+    }
+}
+
+fn health(visit: &Visit) -> Response<Body> {
+    let settings = Settings::of(&visit.world, &visit.pod, &visit.container);
+    let image = crate::kubelet::container(&visit.pod, &visit.container);
+    let image = image.map(|container| crate::object::text(container, "/image")).unwrap_or_default();
+    answer(&json!({"commit_sha": "unknown", "tag_name": super::tag(image), "multi_user": settings.multi_user}))
+}
+
+/// A path of v2beta1; an error is the status for a path or method that is not known.
+fn route(call: &Call, path: &str) -> Result<Answered, StatusCode> {
+    let segments: Vec<&str> = path.split('/').collect();
+    let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
+    let method = &call.head.method;
+    let known = |methods: &[&Method]| methods.contains(&method);
+    let namespace = call.asked("namespace");
+    let allowed: &[&Method] = match segments.as_slice() {
+        ["experiments" | "runs" | "recurringruns" | "pipelines"] => &[&get, &post],
+        ["experiments" | "runs" | "recurringruns", id] if id.contains(':') => &[&post],
+        ["experiments" | "runs" | "recurringruns" | "pipelines", _] | ["pipelines", _, "versions", _] => {
+            &[&get, &delete]
+        }
+        ["pipelines", "names", _] | ["pipelines", _, "versions"] | ["runs", _, "nodes", _, "artifacts", _] => &[&get],
+        _ => return Err(StatusCode::NOT_FOUND),
+    };
+    if !known(allowed) {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    Ok(match (segments.as_slice(), method == get) {
+        (["experiments"], true) => experiments::list(call, &namespace, "List experiments failed"),
+        (["experiments"], false) => experiments::create(call),
+        (["runs"], true) => runs::list(call, &namespace, "Failed to list runs"),
+        (["runs"], false) => runs::create(call),
+        (["recurringruns"], true) => recurring::list(call, &namespace),
+        (["recurringruns"], false) => recurring::create(call),
+        (["pipelines"], true) => packages::list(call, &namespace),
+        (["pipelines"], false) => packages::create(call),
+        (["pipelines", "names", name], _) => packages::by_name(call, name),
+        (["pipelines", id, "versions"], _) => packages::versions(call, id),
+        (["pipelines", _, "versions", id], true) => packages::version(call, id),
+        (["pipelines", _, "versions", id], false) => packages::delete_version(call, id),
+        (["pipelines", id], true) => packages::get(call, id),
+        (["pipelines", id], false) => packages::delete(call, id),
+        (["runs", id, "nodes", node, "artifacts", name], _) => {
+            let name = name.strip_suffix(":read").ok_or(StatusCode::NOT_FOUND)?;
+            runs::read_artifact(call, id, node, name)
+        }
+        ([kind, id], false) if id.contains(':') => {
+            let (id, verb) = id.split_once(':').unwrap_or_default();
+            match (*kind, verb) {
+                ("experiments", "archive" | "unarchive") => experiments::store(call, id, verb),
+                ("runs", "archive" | "unarchive") => runs::store(call, id, verb),
+                ("runs", "terminate") => runs::terminate(call, id),
+                ("runs", "retry") => runs::retry(call, id),
+                ("recurringruns", "enable" | "disable") => recurring::switch(call, id, verb),
+                _ => return Err(StatusCode::NOT_FOUND),
+            }
+        }
+        (["experiments", id], true) => experiments::get(call, id),
+        (["experiments", id], false) => experiments::delete(call, id),
+        (["runs", id], true) => runs::get(call, id),
+        (["runs", id], false) => runs::delete(call, id),
+        (["recurringruns", id], true) => recurring::get(call, id),
+        (["recurringruns", id], false) => recurring::delete(call, id),
+        _ => return Err(StatusCode::NOT_FOUND),
+    })
+}
+
+/// A path of v1beta1, as far as it is played.
+fn first(call: &Call, path: &str) -> Result<Answered, StatusCode> {
+    match path {
+        "auth" | "experiments" | "runs" | "jobs" if call.head.method != Method::GET => {
+            Err(StatusCode::METHOD_NOT_ALLOWED)
+        }
+        "auth" => Ok(v1beta1::auth(call)),
+        "experiments" => Ok(v1beta1::experiments(call)),
+        "runs" => Ok(v1beta1::runs(call)),
+        "jobs" => Ok(v1beta1::jobs(call)),
+        _ => Err(StatusCode::NOT_FOUND),
+    }
+}

@@ -1,0 +1,182 @@
+//! Recurring runs: a schedule, kept as a ScheduledWorkflow in the namespace of its experiment.
+//!
+//! Source: kubeflow/pipelines 2.3.0 `backend/src/apiserver/server/job_server.go`.
+
+use serde_json::{Value, json};
+
+use super::call::{Call, field, now, shown, time};
+use super::listing::{self, RECURRING_RUNS};
+use super::refusal::{Answered, Refusal, Within as _};
+use super::rows::{Row, number, object, text};
+use super::{experiments, runs, workflows};
+
+const NO_NAMESPACE: &str = "a recurring run cannot have an empty namespace in multi-user mode";
+/// How many runs of one schedule may go at once; the wording is upstream's, typing error included.
+const CONCURRENCY: std::ops::RangeInclusive<i64> = 1..=10;
+
+/// `POST /recurringruns`.
+pub fn create(call: &Call) -> Answered {
+    let body = call.json()?;
+    let concurrency = body.get("max_concurrency").and_then(whole).unwrap_or_default();
+    if !CONCURRENCY.contains(&concurrency) {
+        let text =
+            format!("Max concurrency of a recurring run must be at leas 1 and at most 10. Received {concurrency}");
+        return Err(Refusal::invalid(text).within("Failed to create a recurring run due to conversion error"));
+    }
+    if field(&body, "/display_name").is_empty() {
+        let refusal = Refusal::invalid("Recurring run's name cannot be empty");
+        return Err(refusal.within("Failed to create a recurring run due to conversion error"));
+    }
+    create_it(call, &body, concurrency).within("Failed to create a recurring run")
+}
+
+fn create_it(call: &Call, body: &Value, concurrency: i64) -> Answered {
+    let (experiment, name) = (field(body, "/experiment_id"), field(body, "/display_name"));
+    let namespace = experiments::namespace_of(call, experiment)
+        .within("Failed to create a recurring run due to invalid experimentId and namespace combination")?;
+    in_namespace(call, "create", &namespace, name).within(&format!(
+        "Failed to create a recurring run due to authorization error. Check if you have write permission to namespace \
+         {namespace}"
+    ))?;
+    let source = runs::source(call, body).map_err(|refusal| {
+        refusal.into_internal("Failed to create a recurring run with an invalid pipeline spec manifest")
+    })?;
+    source.specification.takes(body.pointer("/runtime_config/parameters").unwrap_or(&Value::Null))?;
+    let enabled = field(body, "/mode") != "DISABLE";
+    let interval = body.pointer("/trigger/periodic_schedule/interval_second").and_then(whole);
+    let cron = field(body, "/trigger/cron_schedule/cron");
+    let account = Some(field(body, "/service_account")).filter(|name| !name.is_empty());
+    let account = account.unwrap_or(&call.settings.runner);
+    call.own_right("create", "kubeflow.org", "scheduledworkflows", &namespace)?;
+    let mut trigger = json!({});
+    if let Some(seconds) = interval {
+        trigger["periodicSchedule"] = json!({"intervalSecond": seconds});
+    }
+    if !cron.is_empty() {
+        trigger["cronSchedule"] = json!({"cron": cron});
+    }
+    let specification = json!({
+        "enabled": enabled, "experimentId": experiment, "maxConcurrency": concurrency,
+        "noCatchup": body.get("no_catchup") == Some(&json!(true)), "pipelineId": source.pipeline,
+        "pipelineName": source.name, "pipelineVersionId": source.version, "trigger": trigger,
+        "workflow": {"spec": source.specification.workflow("", account).to_string()},
+    });
+    let schedule =
+        workflows::schedule(&call.visit.world, &namespace, name, specification).map_err(Refusal::internal)?;
+    let id = crate::object::uid(&schedule).to_owned();
+    let at = now();
+    let parameters = body.pointer("/runtime_config/parameters").cloned().unwrap_or_else(|| json!({}));
+    let row = object(json!({
+        "UUID": id, "DisplayName": name, "Name": crate::object::name(&schedule), "Namespace": namespace,
+        "ServiceAccount": account, "Description": field(body, "/description"), "MaxConcurrency": concurrency,
+        "NoCatchup": body.get("no_catchup") == Some(&json!(true)), "CreatedAtInSec": at, "UpdatedAtInSec": at,
+        "Enabled": enabled, "ExperimentUUID": experiment, "Schedule": cron, "IntervalSecond": interval,
+        "PipelineId": source.pipeline, "PipelineVersionId": source.version, "PipelineName": source.name,
+        "PipelineSpecManifest": source.specification.text(), "WorkflowSpecManifest": "",
+        "RuntimeParameters": parameters.to_string(), "PipelineRoot": field(body, "/runtime_config/pipeline_root"),
+        "Conditions": "STATUS_UNSPECIFIED",
+    }));
+    let what = format!("Failed to store recurring run {name} to table");
+    call.rows.insert(&what, "jobs", &row, |error| Refusal::internal(format!("{what}: {error}")))?;
+    call.rows.refer(("Job", &id), ("Experiment", experiment), "Owner")?;
+    call.rows.refer(("Job", &id), ("Namespace", &namespace), "Owner")?;
+    Ok(shape(&row))
+}
+
+/// `GET /recurringruns`.
+pub fn list(call: &Call, namespace: &str) -> Answered {
+    let what = "Failed to list jobs";
+    let experiment = call.asked("experiment_id");
+    let namespace = if namespace.is_empty() && !experiment.is_empty() {
+        experiments::namespace_of(call, &experiment).within(what)?
+    } else {
+        namespace.to_owned()
+    };
+    let denied = format!(
+        "Failed to list recurring runs due to authorization error. Check if you have permission to access namespace \
+         {namespace}"
+    );
+    if call.settings.multi_user && namespace.is_empty() {
+        return Err(Refusal::invalid(NO_NAMESPACE).within(&denied).within(what));
+    }
+    in_namespace(call, "list", &namespace, "").within(&denied).within(what)?;
+    let mut scope = vec![("Namespace", namespace.as_str())];
+    if !experiment.is_empty() {
+        scope.push(("ExperimentUUID", &experiment));
+    }
+    let page = listing::page(&call.rows, &RECURRING_RUNS, &call.head.uri, &scope, "Failed to list jobs")?;
+    Ok(shown(json!({
+        "recurringRuns": page.rows.iter().map(shape).collect::<Vec<_>>(),
+        "total_size": page.total, "next_page_token": page.next,
+    })))
+}
+
+/// `GET /recurringruns/{id}`.
+pub fn get(call: &Call, id: &str) -> Answered {
+    Ok(shape(&reached(call, id, "get", "Failed to fetch a recurring run")?))
+}
+
+/// `DELETE /recurringruns/{id}`: the ScheduledWorkflow goes with it.
+pub fn delete(call: &Call, id: &str) -> Answered {
+    let what = "Failed to delete a recurring run";
+    let row = reached(call, id, "delete", what)?;
+    workflows::unschedule(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
+    let id = [id.to_owned().into()];
+    call.rows.execute(what, "DELETE FROM jobs WHERE UUID = ?", &id)?;
+    call.rows.execute(what, "DELETE FROM resource_references WHERE ResourceUUID = ? AND ResourceType = 'Job'", &id)?;
+    Ok(json!({}))
+}
+
+/// `POST /recurringruns/{id}:enable` and `:disable`.
+pub fn switch(call: &Call, id: &str, verb: &str) -> Answered {
+    let what = format!("Failed to {verb} a recurring run");
+    let row = reached(call, id, verb, &what)?;
+    let enabled = verb == "enable";
+    workflows::switch(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"), enabled);
+    let values = [i64::from(enabled).into(), now().into(), id.to_owned().into()];
+    call.rows.execute(&what, "UPDATE jobs SET Enabled = ?, UpdatedAtInSec = ? WHERE UUID = ?", &values)?;
+    Ok(json!({}))
+}
+
+fn reached(call: &Call, id: &str, verb: &str, what: &str) -> Answered<Row> {
+    let found = call.rows.by_id("Failed to get recurring run", "jobs", id);
+    let found = found.and_then(|row| row.ok_or_else(|| Refusal::absent("Job", id)));
+    let asked = "Failed to authorize the request";
+    let row =
+        found.within(&format!("Failed to authorize with the recurring run ID {id}")).within(asked).within(what)?;
+    in_namespace(call, verb, text(&row, "Namespace"), text(&row, "DisplayName")).within(asked).within(what)?;
+    Ok(row)
+}
+
+fn in_namespace(call: &Call, verb: &str, namespace: &str, name: &str) -> Answered<()> {
+    call.may(verb, "jobs", namespace, name).within("failed to authorize with API")
+}
+
+/// A whole number, as JSON's or, as 64-bit numbers are sent, in quotes.
+fn whole(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn shape(row: &Row) -> Value {
+    let enabled = number(row, "Enabled") != 0 || row.get("Enabled") == Some(&json!(true));
+    let mut trigger = json!({});
+    if let Some(seconds) = row.get("IntervalSecond").and_then(Value::as_i64).filter(|seconds| *seconds != 0) {
+        trigger["periodic_schedule"] = json!({"interval_second": seconds.to_string()});
+    }
+    if !text(row, "Schedule").is_empty() {
+        trigger["cron_schedule"] = json!({"cron": text(row, "Schedule")});
+    }
+    let mut job = json!({
+        "recurring_run_id": text(row, "UUID"), "display_name": text(row, "DisplayName"),
+        "description": text(row, "Description"), "service_account": text(row, "ServiceAccount"),
+        "max_concurrency": number(row, "MaxConcurrency").to_string(), "trigger": trigger,
+        "mode": if enabled { "ENABLE" } else { "DISABLE" }, "status": if enabled { "ENABLED" } else { "DISABLED" },
+        "created_at": time(number(row, "CreatedAtInSec")), "updated_at": time(number(row, "UpdatedAtInSec")),
+        "namespace": text(row, "Namespace"), "experiment_id": text(row, "ExperimentUUID"),
+    });
+    if number(row, "NoCatchup") != 0 || row.get("NoCatchup") == Some(&json!(true)) {
+        job["no_catchup"] = json!(true);
+    }
+    runs::source_shape(row, &mut job);
+    shown(job)
+}

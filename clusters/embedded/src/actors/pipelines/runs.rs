@@ -1,0 +1,281 @@
+//! Runs: a pipeline at work, as a Workflow in the namespace of its experiment.
+//!
+//! Source: kubeflow/pipelines 2.3.0 `backend/src/apiserver/server/run_server.go`, `resource/resource_manager.go`.
+
+use serde_json::{Value, json};
+
+use super::call::{Call, field, id, now, shown, time};
+use super::listing::{self, RUNS};
+use super::packages;
+use super::refusal::{Answered, Refusal, Within as _};
+use super::rows::{Row, number, object, text};
+use super::specification::Specification;
+use super::{experiments, workflows};
+
+const NO_NAMESPACE: &str = "A run cannot have an empty namespace in multi-user mode";
+/// How far a run is that has just been made, in the words of v2 and of v1.
+const PENDING: (&str, &str) = ("PENDING", "Pending");
+
+/// What a run, or a recurring run, is made from.
+pub struct Source {
+    /// The pipeline.
+    pub specification: Specification,
+    /// Where it comes from: ids of pipeline and version, empty for one that was sent along.
+    pub pipeline: String,
+    /// See above.
+    pub version: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// `POST /runs`.
+pub fn create(call: &Call) -> Answered {
+    let body = call.json()?;
+    if field(&body, "/display_name").is_empty() {
+        let refusal = Refusal::invalid("Run name cannot be empty")
+            .into_internal("Failed to convert a API run detail to its internal representation");
+        return Err(refusal.within("CreateJob(job.ToV2())Failed to create a run due to conversion error"));
+    }
+    create_it(call, &body).within("Failed to create a new run")
+}
+
+fn create_it(call: &Call, body: &Value) -> Answered {
+    let experiment = field(body, "/experiment_id");
+    let namespace = experiments::namespace_of(call, experiment)
+        .within("Failed to create a run due to invalid experimentId and namespace combination")?;
+    in_namespace(call, "create", &namespace, "", "").within(&format!(
+        "Failed to create a run due to authorization error. Check if you have write permissions to namespace {namespace}"
+    ))?;
+    let source = source(call, body)
+        .map_err(|refusal| refusal.into_internal("Failed to create a run due to error fetching manifest"))?;
+    source.specification.takes(body.pointer("/runtime_config/parameters").unwrap_or(&Value::Null))?;
+    let run = Some(field(body, "/run_id")).filter(|id| !id.is_empty()).map_or_else(id, str::to_owned);
+    let account = Some(field(body, "/service_account")).filter(|name| !name.is_empty());
+    let account = account.unwrap_or(&call.settings.runner);
+    let name = field(body, "/display_name");
+    call.own_right("create", workflows::GROUP, "workflows", &namespace)
+        .map_err(|refusal| refusal.into_internal("Failed to create a workflow for the run"))
+        .within("Failed to create a run")?;
+    let world = &call.visit.world;
+    let workflow = workflows::create(world, &namespace, &source.specification, (&run, name), account)
+        .map_err(|cause| Refusal::internal(cause).within("Failed to create a run"))?;
+    let at = now();
+    let history = json!([{"UpdateTimeInSec": at, "State": PENDING.0, "Error": null}]);
+    let parameters = body.pointer("/runtime_config/parameters").cloned().unwrap_or_else(|| json!({}));
+    let row = object(json!({
+        "UUID": run, "DisplayName": name, "Name": crate::object::name(&workflow), "Description": field(body, "/description"),
+        "Namespace": namespace, "ExperimentUUID": experiment, "JobUUID": field(body, "/recurring_run_id"),
+        "StorageState": "AVAILABLE", "ServiceAccount": account, "PipelineId": source.pipeline,
+        "PipelineVersionId": source.version, "PipelineName": source.name,
+        "PipelineSpecManifest": source.specification.text(), "WorkflowSpecManifest": "",
+        "RuntimeParameters": parameters.to_string(), "PipelineRoot": field(body, "/runtime_config/pipeline_root"),
+        "CreatedAtInSec": at, "ScheduledAtInSec": at, "Conditions": PENDING.1, "State": PENDING.0,
+        "StateHistory": history.to_string(), "PipelineRuntimeManifest": "", "WorkflowRuntimeManifest": "",
+    }));
+    call.rows
+        .insert(&format!("Failed to store run {name} to table"), "run_details", &row, |_| {
+            let why = format!("Error 1062 (23000): Duplicate entry '{run}' for key 'PRIMARY'");
+            Refusal::internal(format!("Failed to store run {name} to table: {why}"))
+        })
+        .within("Failed to create a run")?;
+    call.rows.refer(("Run", &run), ("Experiment", experiment), "Owner")?;
+    call.rows.refer(("Run", &run), ("Namespace", &namespace), "Owner")?;
+    shape(call, &row)
+}
+
+/// The pipeline that a body names or carries.
+pub fn source(call: &Call, body: &Value) -> Answered<Source> {
+    let named = field(body, "/pipeline_version_reference/pipeline_version_id");
+    if !named.is_empty() {
+        let version = packages::known_version(call, named)
+            .within(&format!("Failed to fetch a pipeline version and its manifest from pipeline version {named}"))
+            .within("Failed to fetch a template due to error retrieving pipeline version")?;
+        return Ok(Source {
+            specification: Specification::read(text(&version, "PipelineSpec"), |refusal| refusal)?,
+            pipeline: text(&version, "PipelineId").to_owned(),
+            version: named.to_owned(),
+            name: text(&version, "Name").to_owned(),
+        });
+    }
+    let sent = body.get("pipeline_spec").filter(|spec| spec.is_object());
+    let sent =
+        sent.ok_or_else(|| Refusal::invalid("Failed to fetch a template with an empty pipeline spec manifest"))?;
+    let specification = Specification::read(&sent.to_string(), |refusal| {
+        refusal.within("Failed to fetch a template with an invalid pipeline spec manifest")
+    })?;
+    let name = specification.name().to_owned();
+    Ok(Source { specification, pipeline: String::new(), version: String::new(), name })
+}
+
+/// `GET /runs`. `what` is how the version of the API names the call.
+pub fn list(call: &Call, namespace: &str, what: &str) -> Answered {
+    let experiment = call.asked("experiment_id");
+    let namespace = if namespace.is_empty() && !experiment.is_empty() {
+        experiments::namespace_of(call, &experiment).within(what)?
+    } else {
+        namespace.to_owned()
+    };
+    if call.settings.multi_user && namespace.is_empty() {
+        return Err(Refusal::invalid(NO_NAMESPACE).within(&list_denied("")).within(what));
+    }
+    in_namespace(call, "list", &namespace, "", "").within(&list_denied(&namespace)).within(what)?;
+    let mut scope = vec![("Namespace", namespace.as_str())];
+    if !experiment.is_empty() {
+        scope.push(("ExperimentUUID", &experiment));
+    }
+    let page = listing::page(&call.rows, &RUNS, &call.head.uri, &scope, "Failed to list runs")?;
+    let shapes: Vec<Value> = page.rows.iter().map(|row| shape(call, row)).collect::<Answered<_>>()?;
+    Ok(shown(json!({"runs": shapes, "total_size": page.total, "next_page_token": page.next})))
+}
+
+fn list_denied(namespace: &str) -> String {
+    format!(
+        "Failed to list runs due to authorization error. Check if you have permission to access namespace {namespace}"
+    )
+}
+
+/// `GET /runs/{id}`.
+pub fn get(call: &Call, id: &str) -> Answered {
+    let row = reached(call, id, "get", "Failed to get a run")?;
+    shape(call, &row)
+}
+
+/// `DELETE /runs/{id}`: the Workflow goes with it.
+pub fn delete(call: &Call, id: &str) -> Answered {
+    let what = "Failed to delete a run";
+    let row = reached(call, id, "delete", what)?;
+    workflows::delete(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
+    let id = [id.to_owned().into()];
+    call.rows.execute(what, "DELETE FROM run_details WHERE UUID = ?", &id)?;
+    call.rows.execute(what, "DELETE FROM resource_references WHERE ResourceUUID = ? AND ResourceType = 'Run'", &id)?;
+    Ok(json!({}))
+}
+
+/// `POST /runs/{id}:archive` and `:unarchive`.
+pub fn store(call: &Call, id: &str, verb: &str) -> Answered {
+    let what = format!("Failed to {verb} a run");
+    reached(call, id, verb, &what)?;
+    let state = if verb == "archive" { "ARCHIVED" } else { "AVAILABLE" };
+    let values = [state.to_owned().into(), id.to_owned().into()];
+    call.rows.execute(&what, "UPDATE run_details SET StorageState = ? WHERE UUID = ?", &values)?;
+    Ok(json!({}))
+}
+
+/// `POST /runs/{id}:terminate`: the row says so at once, the Workflow is told to stop.
+pub fn terminate(call: &Call, id: &str) -> Answered {
+    let what = "Failed to terminate a run";
+    let row = reached(call, id, "terminate", what)?;
+    let statement = "UPDATE run_details SET Conditions = 'Terminating', State = 'CANCELING' WHERE UUID = ? AND State \
+                     IN ('PENDING', 'RUNNING', 'PAUSED')";
+    let changed = call.rows.execute(what, statement, &[id.to_owned().into()])?;
+    if changed == 0 {
+        return Err(Refusal::invalid(format!("Failed to terminate run {id}. Row not found")).within(what));
+    }
+    workflows::stop(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
+    Ok(json!({}))
+}
+
+/// `POST /runs/{id}:retry`: only a run that failed, and whose Workflow has been reported.
+pub fn retry(call: &Call, id: &str) -> Answered {
+    let what = "Failed to retry a run";
+    let row = reached(call, id, "retry", what)?;
+    if text(&row, "WorkflowRuntimeManifest").is_empty() {
+        let cause = Refusal::invalid("Workflow manifest cannot be empty");
+        let why = format!("Failed to retry run {id} due to error fetching workflow manifest");
+        return Err(Refusal::bad_request(&why, &cause).within(what));
+    }
+    if text(&row, "State") != "FAILED" {
+        let why = format!("Failed to retry run {id}. Only failed runs can be retried");
+        return Err(Refusal::bad_request(&why, &Refusal::invalid("run is not in a failed state")).within(what));
+    }
+    workflows::restart(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
+    let statement =
+        "UPDATE run_details SET Conditions = 'Running', State = 'RUNNING', FinishedAtInSec = 0 WHERE UUID = ?";
+    call.rows.execute(what, statement, &[id.to_owned().into()])?;
+    Ok(json!({}))
+}
+
+/// `GET /runs/{id}/nodes/{node}/artifacts/{name}:read`: runs of an IR have none here.
+pub fn read_artifact(call: &Call, id: &str, node: &str, name: &str) -> Answered {
+    reached(call, id, "readArtifact", "Failed to read an artifact")?;
+    let what = format!("failed to read artifact 'run_id:\"{id}\" node_id:\"{node}\" artifact_name:\"{name}\"'");
+    Err(Refusal::invalid("read artifact from run with v2 IR spec is not supported").within(&what))
+}
+
+/// A run that the caller may do this to.
+fn reached(call: &Call, id: &str, verb: &str, what: &str) -> Answered<Row> {
+    let found = call.rows.by_id("Failed to get run", "run_details", id);
+    let found = found.and_then(|row| row.ok_or_else(|| Refusal::absent("Run", id)));
+    let asked = "Failed to authorize the request";
+    let row = found
+        .within(&format!("Failed to fetch run {id}"))
+        .within(&format!("Failed to authorize with the run ID {id}"))
+        .within(asked)
+        .within(what)?;
+    in_namespace(call, verb, text(&row, "Namespace"), id, text(&row, "Name")).within(asked).within(what)?;
+    Ok(row)
+}
+
+fn in_namespace(call: &Call, verb: &str, namespace: &str, id: &str, name: &str) -> Answered<()> {
+    let why = format!("Failed to access run {id}. Check if you have access to namespace {namespace}");
+    call.may(verb, "runs", namespace, name).within(&why)
+}
+
+fn shape(call: &Call, row: &Row) -> Answered {
+    let parsed = |column: &str| serde_json::from_str::<Value>(text(row, column)).unwrap_or_default();
+    let mut run = json!({
+        "experiment_id": text(row, "ExperimentUUID"), "run_id": text(row, "UUID"),
+        "display_name": text(row, "DisplayName"), "storage_state": text(row, "StorageState"),
+        "description": text(row, "Description"), "service_account": text(row, "ServiceAccount"),
+        "created_at": time(number(row, "CreatedAtInSec")), "scheduled_at": time(number(row, "ScheduledAtInSec")),
+        "finished_at": time(number(row, "FinishedAtInSec")), "state": text(row, "State"),
+        "recurring_run_id": text(row, "JobUUID"), "state_history": history(&parsed("StateHistory")),
+    });
+    source_shape(row, &mut run);
+    let query = "SELECT * FROM tasks WHERE RunUUID = ? ORDER BY CreatedTimestamp, rowid";
+    let tasks = call.rows.select("Failed to list tasks", query, &[text(row, "UUID").to_owned().into()])?;
+    if !tasks.is_empty() {
+        run["run_details"] = json!({"task_details": tasks.iter().map(task_shape).collect::<Vec<_>>()});
+    }
+    Ok(shown(run))
+}
+
+/// Pipeline, parameters and root of a run or recurring run.
+pub fn source_shape(row: &Row, into: &mut Value) {
+    let parsed = |column: &str| serde_json::from_str::<Value>(text(row, column)).unwrap_or_default();
+    match text(row, "PipelineVersionId") {
+        "" => into["pipeline_spec"] = parsed("PipelineSpecManifest"),
+        version => {
+            into["pipeline_version_reference"] =
+                json!({"pipeline_id": text(row, "PipelineId"), "pipeline_version_id": version});
+        }
+    }
+    let mut config = json!({"pipeline_root": text(row, "PipelineRoot")});
+    let parameters = parsed("RuntimeParameters");
+    if parameters.as_object().is_some_and(|parameters| !parameters.is_empty()) {
+        config["parameters"] = parameters;
+    }
+    let config = shown(config);
+    if config != json!({}) {
+        into["runtime_config"] = config;
+    }
+}
+
+fn history(kept: &Value) -> Vec<Value> {
+    let entries = kept.as_array().into_iter().flatten();
+    entries
+        .map(|entry| json!({"update_time": time(entry["UpdateTimeInSec"].as_i64().unwrap_or_default()), "state": entry["State"]}))
+        .collect()
+}
+
+fn task_shape(row: &Row) -> Value {
+    let at = |column: &str| time(number(row, column));
+    let pods = serde_json::from_str::<Value>(text(row, "ChildrenPods")).unwrap_or_default();
+    let pods = pods.as_array().into_iter().flatten().map(|pod| json!({"pod_name": pod})).collect::<Vec<_>>();
+    shown(json!({
+        "run_id": text(row, "RunUUID"), "task_id": text(row, "UUID"), "display_name": text(row, "Name"),
+        "create_time": at("CreatedTimestamp"), "start_time": at("StartedTimestamp"),
+        "end_time": at("FinishedTimestamp"), "state": text(row, "State"), "child_tasks": pods,
+        "state_history": history(&serde_json::from_str::<Value>(text(row, "StateHistory")).unwrap_or_default()),
+    }))
+}

@@ -1,0 +1,119 @@
+//! What Kubeflow Pipelines has acknowledged stays: its rows live as long as the volume claim of MySQL, whatever happens to
+//! pods.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
+
+use std::time::Duration;
+
+use axum::body::Body;
+use embedded::mesh::{self, Caller};
+use embedded::store::Key;
+use embedded::{Options, Platform, Release, Start, object};
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+
+const USER: &str = "user@example.com";
+const NAMESPACE: &str = "kubeflow-user-example-com";
+const PIPELINE: &str = r#"{"schemaVersion": "2.1.0", "pipelineInfo": {"name": "one"}, "root": {"dag": {"tasks": {}}}}"#;
+
+async fn platform() -> Platform {
+    let start = Start::Release(Release::V1_9_1);
+    let platform = Platform::start(Options { start, ..Options::default() }).await.unwrap();
+    until("the API answers", || async { list(&platform).await.0 == StatusCode::OK }).await;
+    platform
+}
+
+/// A call of the API server, as its UI server sends it.
+async fn call(platform: &Platform, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://ml-pipeline.kubeflow:8888/apis/v2beta1{path}"))
+        .header("kubeflow-userid", USER)
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    let ui = Caller { namespace: "kubeflow".into(), service_account: "ml-pipeline-ui".into(), in_mesh: true };
+    let response = mesh::call(platform.world(), ui, request).await;
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+async fn list(platform: &Platform) -> (StatusCode, Value) {
+    call(platform, Method::GET, &format!("/experiments?namespace={NAMESPACE}"), &Value::Null).await
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, look: impl Fn() -> F) {
+    let reached = async {
+        while !look().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(20), reached).await.is_ok(), "not in time: {what}");
+}
+
+fn database_pods(platform: &Platform) -> Vec<Key> {
+    let pods = platform.world().store.list("", "pods", Some("kubeflow"));
+    let of_mysql = pods.iter().filter(|pod| object::label(pod, "app") == Some("mysql"));
+    of_mysql.map(|pod| Key::new("", "pods", "kubeflow", object::name(pod))).collect()
+}
+
+async fn experiment(platform: &Platform) -> String {
+    let body = json!({"display_name": "kept", "namespace": NAMESPACE});
+    let (status, made) = call(platform, Method::POST, "/experiments", &body).await;
+    assert_eq!(status, StatusCode::OK, "{made}");
+    made["experiment_id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_outlive_the_pod_of_the_database() {
+    let platform = platform().await;
+    let id = experiment(&platform).await;
+    let before = database_pods(&platform);
+    platform.world().store.delete(&before[0]).unwrap();
+    until("another pod of MySQL", || async { database_pods(&platform).iter().any(|pod| *pod != before[0]) }).await;
+    until("the API answers again", || async { list(&platform).await.0 == StatusCode::OK }).await;
+    assert_eq!(list(&platform).await.1["experiments"][0]["experiment_id"], id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_database_the_api_says_so_and_forgets_nothing() {
+    let platform = platform().await;
+    let id = experiment(&platform).await;
+    let scale = |replicas: u32| {
+        let key = Key::new("apps", "deployments", "kubeflow", "mysql");
+        let edit = |deployment: &mut Value| {
+            deployment["spec"]["replicas"] = json!(replicas);
+            true
+        };
+        platform.world().store.update(&key, None, edit).unwrap();
+    };
+    scale(0);
+    until("the API has no database", || async { list(&platform).await.0 == StatusCode::INTERNAL_SERVER_ERROR }).await;
+    let (_, refusal) = list(&platform).await;
+    assert_eq!((&refusal["code"], &refusal["details"][0]["message"]), (&json!(13), &json!("Internal Server Error")));
+    scale(1);
+    until("the API answers again", || async { list(&platform).await.0 == StatusCode::OK }).await;
+    assert_eq!(list(&platform).await.1["experiments"][0]["experiment_id"], id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_is_reported_by_the_agent_and_a_strange_workflow_is_removed() {
+    let platform = platform().await;
+    let experiment = experiment(&platform).await;
+    let pipeline: Value = serde_json::from_str(PIPELINE).unwrap();
+    let body = json!({"display_name": "r", "experiment_id": experiment, "pipeline_spec": pipeline});
+    let (status, run) = call(&platform, Method::POST, "/runs", &body).await;
+    assert_eq!((status, &run["state"]), (StatusCode::OK, &json!("PENDING")), "{run}");
+    let path = format!("/runs/{}", run["run_id"].as_str().unwrap());
+    until("the run succeeds", || async {
+        call(&platform, Method::GET, &path, &Value::Null).await.1["state"] == "SUCCEEDED"
+    })
+    .await;
+    let strange = Key::new("argoproj.io", "workflows", NAMESPACE, "strange");
+    let labels = json!({"pipeline/runid": "nobody-knows"});
+    let object = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
+        "metadata": {"name": "strange", "namespace": NAMESPACE, "labels": labels},
+        "spec": {"serviceAccountName": "default-editor"}});
+    platform.world().store.create(&strange, object).unwrap();
+    until("the strange Workflow is gone", || async { platform.world().store.get(&strange).is_none() }).await;
+}

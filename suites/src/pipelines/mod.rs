@@ -1,0 +1,28 @@
+//! Kubeflow Pipelines: its API answers its users, keeps them apart, and runs what they upload.
+//!
+//! What checks make carries the run's id in its name and is removed again. Input that makes the real server hang or crash
+//! (YAML that does not parse, an empty identity header) is never sent.
+
+pub mod access;
+pub mod api;
+pub mod experiments;
+pub mod health;
+pub mod own;
+pub mod packages;
+pub mod recurring;
+pub mod runs;
+
+use harness::{Profile, Suite};
+
+/// The suite.
+pub static SUITE: Suite = Suite {
+    name: "pipelines",
+    prefix: "KFP",
+    title: "Kubeflow Pipelines keeps its users apart and runs what they upload",
+    topics: &[health::CHECKS, access::CHECKS, experiments::CHECKS, packages::CHECKS, runs::CHECKS, recurring::CHECKS],
+};
+
+/// The sets that these checks belong to.
+pub(crate) const PIPELINES: &[Profile] = &[Profile::Core, Profile::Pipelines];
+/// Those of checks that keep users apart.
+pub(crate) const TENANCY: &[Profile] = &[Profile::Core, Profile::Pipelines, Profile::Tenancy, Profile::Security];

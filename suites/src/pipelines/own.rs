@@ -1,0 +1,247 @@
+//! What checks make in Kubeflow Pipelines: named after the run, and removed after the check however it ends.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use harness::context::Seen;
+use harness::fixtures::Fixture;
+use harness::http::Session;
+use harness::own::RUN_LABEL;
+use harness::{Checked, Ctx, Stop};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::api::{self, API};
+use crate::gateway::diagnose::{Cause, blame, pods_behind};
+use crate::objects::{self, PROFILE, label, name, text};
+use crate::tenants;
+
+/// How long a run of one small container may take: three pods one after the other, their images pulled.
+pub const RUN_WITHIN: Duration = Duration::from_secs(300);
+/// How long the API may take to know what became of a Workflow.
+pub const KNOWN_WITHIN: Duration = Duration::from_secs(30);
+/// How often is looked.
+pub const EVERY: Duration = Duration::from_millis(100);
+
+/// The container image of the pipelines that checks run; a shell and `printf` are all that it needs.
+const IMAGE: &str = "busybox:1.36";
+
+/// A namespace that the run's user owns: one that is there, or else one made for the run.
+pub async fn home(cx: &Ctx) -> Checked<String> {
+    let profiles = objects::all(cx, PROFILE).await?;
+    let mine = profiles.iter().find(|profile| {
+        let owner = (text(&profile.data, "/spec/owner/kind"), text(&profile.data, "/spec/owner/name"));
+        owner == ("User", cx.user().email.as_str()) && label(profile, RUN_LABEL).is_empty()
+    });
+    match mine {
+        Some(profile) => Ok(name(profile).to_owned()),
+        None => tenants::of_user(cx).await,
+    }
+}
+
+/// A name of this run's, for what a check makes.
+#[must_use]
+pub fn named(cx: &Ctx, what: &str) -> String {
+    tenants::name(cx, &format!("{what}-{}", cx.check().id.to_ascii_lowercase()))
+}
+
+/// A pipeline of one task whose container runs a shell command; `nonce` makes it different from every other.
+#[must_use]
+pub fn pipeline(name: &str, script: &str, nonce: &str) -> Value {
+    json!({
+        "schemaVersion": "2.1.0",
+        "pipelineInfo": {"name": name},
+        "root": {"dag": {"tasks": {"say": {"taskInfo": {"name": "say"}, "componentRef": {"name": "comp-say"}}}}},
+        "components": {"comp-say": {"executorLabel": "exec-say", "outputDefinitions": {"artifacts": {
+            "said": {"artifactType": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"}}}}}},
+        "deploymentSpec": {"executors": {"exec-say": {"container": {
+            "image": IMAGE, "command": ["sh", "-c", script],
+            "args": ["{{$.outputs.artifacts['said'].path}}", nonce],
+        }}}},
+    })
+}
+
+/// The smallest one: it writes its nonce.
+#[must_use]
+pub fn smallest(cx: &Ctx) -> Value {
+    pipeline("conformance-smallest", "printf %s \"$1\" > \"$0\"", &cx.environment().run_id)
+}
+
+/// Makes an experiment of this check's.
+pub async fn experiment(cx: &Ctx, namespace: &str, name: &str) -> Checked<String> {
+    let body = json!({"display_name": name, "namespace": namespace, "description": "made by the conformance suite"});
+    made(cx, "experiments", "experiment_id", &body).await
+}
+
+/// Makes something that the API keeps, and remembers to remove it. Yields its id.
+pub async fn made(cx: &Ctx, kind: &'static str, id: &str, body: &Value) -> Checked<String> {
+    let found = api::post(cx, &format!("/{kind}"), body).await?;
+    let id = text(&found, &format!("/{id}")).to_owned();
+    if id.is_empty() {
+        return Err(Stop::failed(format!("an id in the answer to POST {API}/{kind}"), found.to_string()));
+    }
+    remove_afterwards(cx, &format!("/{kind}/{id}")).await?;
+    Ok(id)
+}
+
+/// Remembers to remove what is at a path of the API.
+pub async fn remove_afterwards(cx: &Ctx, path: &str) -> Checked {
+    let session = cx.user_session().await?;
+    let path = format!("{API}{path}");
+    cx.afterwards(path.clone(), Box::pin(remove(session, path)))
+}
+
+/// A pipeline's versions go before it.
+async fn remove(session: Session, path: String) -> Checked {
+    if let Some(versions) = path.contains("/pipelines/").then(|| format!("{path}/versions"))
+        && !path.contains("/versions/")
+    {
+        let listed = session.get(&versions).await?.json().unwrap_or_default();
+        for version in objects::items(&listed, "/pipeline_versions") {
+            let version = format!("{versions}/{}", text(version, "/pipeline_version_id"));
+            session.request(Method::DELETE, &version).send().await?;
+        }
+    }
+    let answer = session.request(Method::DELETE, &path).send().await?;
+    if answer.status.is_success() || answer.status.as_u16() == 404 {
+        return Ok(());
+    }
+    Err(Stop::errored("cleanup", format!("DELETE {path}: {}", answer.summary())))
+}
+
+/// A form with a file, as a browser sends it.
+pub struct Form {
+    /// Its content type.
+    pub kind: String,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// The form that uploads a file.
+#[must_use]
+pub fn form(file: &str, content: &str) -> Form {
+    const BOUNDARY: &str = "conformance-boundary-7d0c1f";
+    let head = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"uploadfile\"; filename=\"{file}\"\r\nContent-Type: \
+         application/octet-stream\r\n\r\n"
+    );
+    Form {
+        kind: format!("multipart/form-data; boundary={BOUNDARY}"),
+        body: format!("{head}{content}\r\n--{BOUNDARY}--\r\n").into_bytes(),
+    }
+}
+
+/// Uploads a pipeline (`upload?…`) or a version (`upload_version?…`). An object store that is away makes the API server
+/// wait: 53 s were seen.
+pub async fn upload(cx: &Ctx, query: &str, file: &str, content: &str) -> Checked<api::Reply> {
+    let session = cx.user_session().await?;
+    let form = form(file, content);
+    let request = session.request(Method::POST, &format!("{API}/pipelines/{query}"));
+    api::reply(request.body(&form.kind, form.body).within(Duration::from_secs(75)).send().await?)
+}
+
+/// Uploads the smallest pipeline under a name of this check's; yields ids of pipeline and version.
+pub async fn uploaded(cx: &Ctx, namespace: &str) -> Checked<(String, String)> {
+    let name = named(cx, "pipe");
+    let query = format!("upload?name={name}&namespace={namespace}");
+    let found = upload(cx, &query, "smallest.json", &smallest(cx).to_string()).await?.ok(cx).await?;
+    let pipeline = text(&found, "/pipeline_id").to_owned();
+    remove_afterwards(cx, &format!("/pipelines/{pipeline}")).await?;
+    let versions = api::get(cx, &format!("/pipelines/{pipeline}/versions")).await?;
+    let version = text(&versions, "/pipeline_versions/0/pipeline_version_id").to_owned();
+    if version.is_empty() {
+        return Err(Stop::failed("a version of the uploaded pipeline", versions.to_string()));
+    }
+    Ok((pipeline, version))
+}
+
+/// Starts a run that carries its pipeline with it.
+pub async fn run(cx: &Ctx, experiment: &str, pipeline: &Value) -> Checked<String> {
+    let body = json!({"display_name": named(cx, "run"), "experiment_id": experiment, "pipeline_spec": pipeline});
+    made(cx, "runs", "run_id", &body).await
+}
+
+/// Waits until a run is in one of these states; a run that has ended otherwise is not waited for.
+pub async fn until(cx: &Ctx, run: &str, wanted: &'static [&'static str], within: Duration) -> Checked<Value> {
+    let path = format!("/runs/{run}");
+    let wait = format!("the run is {}", wanted.join(" or "));
+    let looked = cx
+        .eventually(&wait, within, EVERY, || {
+            let (cx, path) = (cx.clone(), path.clone());
+            Box::pin(async move {
+                let found = api::get(&cx, &path).await?;
+                let state = text(&found, "/state").to_owned();
+                if wanted.contains(&state.as_str()) {
+                    return Ok(Seen::Yes(found));
+                }
+                if ["SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"].contains(&state.as_str()) {
+                    let expected = format!("the run becomes {}", wanted.join(" or "));
+                    return Err(Stop::failed(
+                        expected,
+                        format!("it ended {state}: {}", text(&found, "/error/message")),
+                    ));
+                }
+                stalled(&cx, &state).await
+            }) as BoxFuture<'_, Checked<Seen<Value>>>
+        })
+        .await;
+    match looked {
+        Err(stop @ Stop::Failed(_)) => Err(blame(stop, worker(cx).await)),
+        looked => looked,
+    }
+}
+
+/// No use in waiting on if nobody is there who could move the run.
+async fn stalled(cx: &Ctx, state: &str) -> Checked<Seen<Value>> {
+    match worker(cx).await? {
+        Some(cause) => {
+            let stop = Stop::failed("the run goes on", format!("it stays {state}"));
+            Err(stop.because(cause.what).fix(cause.fix))
+        }
+        None => Ok(Seen::NotYet(format!("state {state}"))),
+    }
+}
+
+/// What keeps runs from going on, or the API from knowing.
+pub async fn worker(cx: &Ctx) -> Checked<Option<Cause>> {
+    for deployment in ["workflow-controller", "ml-pipeline-persistenceagent"] {
+        let found = objects::get(cx, objects::DEPLOYMENT, "kubeflow", deployment).await?;
+        let ready = found.is_some_and(|found| objects::number(&found.data, "/status/readyReplicas").unwrap_or(0) > 0);
+        if !ready {
+            return Ok(Some(Cause::new(
+                format!("Deployment kubeflow/{deployment} has no ready pod"),
+                format!("kubectl -n kubeflow describe deployment {deployment}"),
+            )));
+        }
+    }
+    pods_behind(cx, ("kubeflow", "ml-pipeline"), ("kubeflow", "ml-pipeline")).await
+}
+
+/// A run that all checks share: made from the smallest pipeline, ended well. It may not be changed.
+pub struct Ran {
+    /// Its namespace.
+    pub namespace: String,
+    /// The experiment.
+    pub experiment: String,
+    /// The run.
+    pub run: String,
+    /// As the API shows it.
+    pub shown: Value,
+}
+
+impl Fixture for Ran {
+    const NAME: &'static str = "a run of the smallest pipeline";
+    const WITHIN: Duration = Duration::from_secs(330);
+
+    async fn make(cx: Ctx) -> Checked<Self> {
+        let namespace = home(&cx).await?;
+        let experiment = experiment(&cx, &namespace, &tenants::name(&cx, "shared-exp")).await?;
+        let body = json!({
+            "display_name": tenants::name(&cx, "shared-run"), "experiment_id": experiment,
+            "pipeline_spec": smallest(&cx),
+        });
+        let run = made(&cx, "runs", "run_id", &body).await?;
+        let shown = until(&cx, &run, &["SUCCEEDED"], RUN_WITHIN).await?;
+        Ok(Self { namespace, experiment, run, shown })
+    }
+}
