@@ -113,7 +113,8 @@ struct Status {
     updated_number_scheduled: u64,
     number_ready: u64,
     succeeded: u64,
-    conditions: Vec<Condition>,
+    /// Null in a definition that was just created.
+    conditions: Option<Vec<Condition>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,13 +167,17 @@ impl Item {
         (ready, wanted, (!rolled_out).then(|| self.why(seen)))
     }
 
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.status.conditions.iter().flatten()
+    }
+
     fn holds(&self, condition: &str) -> bool {
-        self.status.conditions.iter().any(|one| one.r#type == condition && one.status == "True")
+        self.conditions().any(|one| one.r#type == condition && one.status == "True")
     }
 
     /// The condition that tells most.
     fn why(&self, seen: bool) -> String {
-        let worst = self.status.conditions.iter().find(|condition| match condition.r#type.as_str() {
+        let worst = self.conditions().find(|condition| match condition.r#type.as_str() {
             "ReplicaFailure" | "Failed" => condition.status == "True",
             "Progressing" => condition.status == "False",
             _ => false,
@@ -211,7 +216,7 @@ async fn establishment<'a>(
     if item.holds("Established") {
         return Ok(None);
     }
-    let refused = item.status.conditions.iter().find(|one| one.r#type == "NamesAccepted" && one.status == "False");
+    let refused = item.conditions().find(|one| one.r#type == "NamesAccepted" && one.status == "False");
     let reason = refused.map_or("it is not established yet".to_owned(), |condition| condition.message.clone());
     Ok(Some((id, reason)))
 }
@@ -257,6 +262,14 @@ mod tests {
             let (ready, wanted, reason) = item.judge(kind);
             assert_eq!((ready, wanted, reason.is_none()), expected, "{kind} {object}");
         }
+    }
+
+    /// What a real API server answers for a definition in its first moments.
+    #[test]
+    fn a_definition_without_conditions_is_not_established() {
+        let object = json!({ "metadata": { "name": "a" }, "status": { "conditions": null, "storedVersions": ["v1"] } });
+        let item: Item = serde_json::from_value(object).expect("a definition");
+        assert!(!item.holds("Established"));
     }
 
     #[test]
