@@ -14,7 +14,7 @@ use crate::profiles::{contents, none};
 
 /// The checks.
 pub static CHECKS: &[Check] = &[check(
-    "CON-001",
+    "CTB-001",
     "Every contributor has a binding and a policy that name the same user",
     Level::Must,
     source("kubeflow/kubeflow", "components/access-management/kfam/bindings.go"),

@@ -31,7 +31,7 @@ const SHOWS_WITHIN: Duration = Duration::from_secs(15);
 /// The checks.
 pub static CHECKS: &[Check] = &[
     check(
-        "CON-010",
+        "CTB-010",
         "An owner finds a new namespace of theirs in the dashboard",
         Level::Must,
         source("kubeflow/kubeflow", "components/centraldashboard/app/api_workgroup.ts: env-info"),
@@ -51,7 +51,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&KFAM_POLICY_REMOVED, &API_TAKEN]),
     check(
-        "CON-011",
+        "CTB-011",
         "An owner adds a contributor, who may then edit",
         Level::Must,
         source("kubeflow/kubeflow", KFAM),
@@ -72,7 +72,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&KFAM_STOPPED, &KFAM_POLICY_REMOVED, &RIGHTS_LOST, &faults::EDIT_EMPTIED]),
     check(
-        "CON-012",
+        "CTB-012",
         "A removed contributor has neither binding nor policy nor rights left",
         Level::Must,
         source("kubeflow/kubeflow", KFAM),
@@ -93,7 +93,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&KFAM_STOPPED, &faults::MAY_NOT_REVOKE]),
     check(
-        "CON-013",
+        "CTB-013",
         "An editor sees the namespace and what is in it",
         Level::Must,
         source("kubeflow/kubeflow", "components/crud-web-apps/common/backend: authz.py"),
@@ -113,14 +113,14 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&faults::EDIT_EMPTIED, &KFAM_POLICY_REMOVED]),
     check(
-        "CON-014",
+        "CTB-014",
         "A viewer sees what is in the namespace and may change none of it",
         Level::Must,
         source("kubeflow/manifests", "common/kubeflow-roles/base/cluster-roles.yaml: kubeflow-view"),
         |cx| Box::pin(viewer_sees(cx)),
     )
     .explain(Explain {
-        what: "As CON-013, as a viewer: the notebooks are listed, the dashboard shows the namespace without the role of a \
+        what: "As CTB-013, as a viewer: the notebooks are listed, the dashboard shows the namespace without the role of a \
                contributor or owner; the right to create, change or delete notebooks, to read secrets and to run commands \
                in pods is denied.",
         why: "Viewers are let in to look: auditors, managers, other teams.",
@@ -133,7 +133,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&faults::VIEW_EMPTIED, &faults::USER_SEES_EVERYTHING]),
     check(
-        "CON-015",
+        "CTB-015",
         "Who was let out again sees nothing within 15 seconds",
         Level::Must,
         source("kubeflow/kubeflow", "components/crud-web-apps/common/backend: authz.py"),

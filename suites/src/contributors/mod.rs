@@ -22,7 +22,7 @@ use crate::tenants;
 /// The suite.
 pub static SUITE: Suite = Suite {
     name: "contributors",
-    prefix: "CON",
+    prefix: "CTB",
     title: "An owner lets others in and out, and nobody lets themselves in",
     topics: &[existing::CHECKS, membership::CHECKS, self_service::CHECKS, requests::CHECKS],
 };

@@ -20,7 +20,7 @@ const DASHBOARD: &str = "components/centraldashboard/app/api_workgroup.ts";
 /// The checks.
 pub static CHECKS: &[Check] = &[
     check(
-        "CON-040",
+        "CTB-040",
         "What is no e-mail address is refused as a contributor",
         Level::Must,
         source("kubeflow/kubeflow", DASHBOARD),
@@ -41,7 +41,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&API_TAKEN]),
     check(
-        "CON-041",
+        "CTB-041",
         "Who is a contributor already is not added twice",
         Level::Must,
         source("kubeflow/kubeflow", "components/access-management/kfam/bindings.go"),
@@ -60,7 +60,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&KFAM_STOPPED, &KFAM_POLICY_REMOVED]),
     check(
-        "CON-042",
+        "CTB-042",
         "The owner is no contributor and cannot be removed as one",
         Level::Must,
         source("kubeflow/kubeflow", "components/access-management/kfam/bindings.go"),
@@ -80,7 +80,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&KFAM_STOPPED, &KFAM_POLICY_REMOVED]),
     check(
-        "CON-043",
+        "CTB-043",
         "The list of a namespace's contributors holds its editors alone",
         Level::Should,
         source("kubeflow/kubeflow", DASHBOARD),

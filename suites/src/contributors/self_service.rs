@@ -17,7 +17,7 @@ const KFAM: &str = "components/access-management/kfam/api_default.go: isOwnerOrA
 /// The checks.
 pub static CHECKS: &[Check] = &[
     check(
-        "CON-030",
+        "CTB-030",
         "A stranger cannot make themselves a contributor",
         Level::Must,
         source("kubeflow/kubeflow", KFAM),
@@ -38,7 +38,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&faults::USER_IS_ADMINISTRATOR, &KFAM_POLICY_REMOVED]),
     check(
-        "CON-031",
+        "CTB-031",
         "A contributor cannot bring others in",
         Level::Must,
         source("kubeflow/kubeflow", KFAM),
@@ -48,8 +48,8 @@ pub static CHECKS: &[Check] = &[
         what: "The run's user, an editor of somebody else's namespace, asks the dashboard to add another user, and to \
                remove an existing contributor. Both are refused with 403, and nothing changes.",
         why: "Who is in a namespace is its owner's decision alone.",
-        fix: "As CON-030.",
-        reproduce: "As CON-030, as a contributor.",
+        fix: "As CTB-030.",
+        reproduce: "As CTB-030, as a contributor.",
     })
     .profiles(SECURITY)
     .writes()
@@ -57,7 +57,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&faults::USER_IS_ADMINISTRATOR]),
     check(
-        "CON-032",
+        "CTB-032",
         "A viewer cannot make themselves an editor",
         Level::Must,
         source("kubeflow/kubeflow", KFAM),
@@ -67,8 +67,8 @@ pub static CHECKS: &[Check] = &[
         what: "The run's user, a viewer of somebody else's namespace, asks the dashboard to add them (the dashboard always \
                adds editors) and to remove an editor. Both are refused with 403, and nothing changes.",
         why: "A right to look must not become a right to change by one request.",
-        fix: "As CON-030.",
-        reproduce: "As CON-030, as a viewer.",
+        fix: "As CTB-030.",
+        reproduce: "As CTB-030, as a viewer.",
     })
     .profiles(SECURITY)
     .writes()
@@ -76,7 +76,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["PRF-020", "AUT-006"])
     .breaks_on(&[&faults::USER_IS_ADMINISTRATOR]),
     check(
-        "CON-033",
+        "CTB-033",
         "A stranger cannot remove a contributor or the owner",
         Level::Must,
         source("kubeflow/kubeflow", KFAM),
@@ -86,7 +86,7 @@ pub static CHECKS: &[Check] = &[
         what: "The run's user asks the dashboard to remove a contributor of somebody else's namespace, and its owner. Both \
                are refused with 403, and both keep their bindings and policies.",
         why: "Otherwise anyone can lock anyone out.",
-        fix: "As CON-030.",
+        fix: "As CTB-030.",
         reproduce: "curl -s -i -b cookies.txt -X DELETE -H 'content-type: application/json' -d \
                     '{\"contributor\":\"c@example.com\"}' \
                     \"$GATEWAY/api/workgroup/remove-contributor/SOMEBODY-ELSES\"",
