@@ -12,6 +12,7 @@ use crate::applications::App;
 use crate::gateway::diagnose::{blame, is_left_out, route};
 use crate::objects::{self, CLUSTER_ROLE_BINDING, text};
 use crate::recognise::{Answered, expect, who};
+use crate::stand_in::expect_page;
 
 /// The cookie that carries the page's token.
 pub const TOKEN_COOKIE: &str = "XSRF-TOKEN";
@@ -31,7 +32,10 @@ impl Client {
     pub async fn open(cx: &Ctx, app: App) -> Checked<Self> {
         let session = cx.user_session().await?.copy();
         let page = session.get(app.entry().page).await?;
-        if let Err(stop) = expect(&page, &Answered::Page(app)) {
+        if let Err(stop) = expect_page(cx, &page, app) {
+            if matches!(stop, Stop::LeftOut(_)) {
+                return Err(stop);
+            }
             let said = app.entry().part().is_some_and(|part| cx.leaves_out(part));
             if said && is_left_out(cx, app.entry()).await? {
                 return Err(Stop::LeftOut(app.name().to_owned()));
