@@ -14,16 +14,18 @@ const DENIED: &str = "Failed to authorize with API";
 
 /// `POST /experiments`.
 pub fn create(call: &Call) -> Answered {
-    create_it(call, &call.json()?).within("Failed to create a experiment")
+    let body = call.json()?;
+    let (name, namespace) = (field(&body, "/display_name"), field(&body, "/namespace"));
+    if name.is_empty() {
+        let refusal = Refusal::invalid("Experiment must have a non-empty name");
+        return Err(refusal
+            .into_internal("Failed to convert API experiment to model experiment")
+            .within("[ExperimentServer]: Failed to create a experiment due to conversion error"));
+    }
+    add(call, &body, name, namespace).within("Failed to create a experiment")
 }
 
-fn create_it(call: &Call, body: &Value) -> Answered {
-    let (name, namespace) = (field(body, "/display_name"), field(body, "/namespace"));
-    if name.is_empty() {
-        return Err(
-            Refusal::invalid("Experiment name cannot be empty").into_internal("Failed to convert an experiment")
-        );
-    }
+fn add(call: &Call, body: &Value, name: &str, namespace: &str) -> Answered {
     in_namespace(call, "create", namespace, name).within("Failed to authorize the request")?;
     let row = object(json!({
         "UUID": id(), "Name": name, "Description": field(body, "/description"), "CreatedAtInSec": now(),

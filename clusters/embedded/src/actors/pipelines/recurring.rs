@@ -76,7 +76,7 @@ fn create_it(call: &Call, body: &Value, concurrency: i64) -> Answered {
         "RuntimeParameters": parameters.to_string(), "PipelineRoot": field(body, "/runtime_config/pipeline_root"),
         "Conditions": "STATUS_UNSPECIFIED",
     }));
-    let what = format!("Failed to store recurring run {name} to table");
+    let what = format!("Failed to store job {name} to table");
     call.rows.insert(&what, "jobs", &row, |error| Refusal::internal(format!("{what}: {error}")))?;
     call.rows.refer(("Job", &id), ("Experiment", experiment), "Owner")?;
     call.rows.refer(("Job", &id), ("Namespace", &namespace), "Owner")?;
@@ -118,7 +118,8 @@ pub fn get(call: &Call, id: &str) -> Answered {
 
 /// `DELETE /recurringruns/{id}`: the ScheduledWorkflow goes with it.
 pub fn delete(call: &Call, id: &str) -> Answered {
-    let what = "Failed to delete a recurring run";
+    // backend/src/apiserver/server/job_server.go at 2.3.0 words a deletion so, too.
+    let what = "Failed to disable a recurring run";
     let row = reached(call, id, "delete", what)?;
     workflows::unschedule(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
     let id = [id.to_owned().into()];
@@ -139,11 +140,10 @@ pub fn switch(call: &Call, id: &str, verb: &str) -> Answered {
 }
 
 fn reached(call: &Call, id: &str, verb: &str, what: &str) -> Answered<Row> {
-    let found = call.rows.by_id("Failed to get recurring run", "jobs", id);
+    let found = call.rows.by_id("Failed to get job", "jobs", id);
     let found = found.and_then(|row| row.ok_or_else(|| Refusal::absent("Job", id)));
     let asked = "Failed to authorize the request";
-    let row =
-        found.within(&format!("Failed to authorize with the recurring run ID {id}")).within(asked).within(what)?;
+    let row = found.within("failed to authorize with the recurring run ID").within(asked).within(what)?;
     in_namespace(call, verb, text(&row, "Namespace"), text(&row, "DisplayName")).within(asked).within(what)?;
     Ok(row)
 }

@@ -64,8 +64,8 @@ impl Refusal {
     }
 
     /// The call cannot be done now.
-    pub fn bad_request(text: &str, cause: &Self) -> Self {
-        Self::new(10, format!("BadRequestError: {text}: {}", cause.message), text)
+    pub fn bad_request(text: &str, cause: &str) -> Self {
+        Self::new(10, format!("BadRequestError: {text}: {cause}"), text)
     }
 
     /// The program's own failure.

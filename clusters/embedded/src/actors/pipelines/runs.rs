@@ -182,11 +182,11 @@ pub fn retry(call: &Call, id: &str) -> Answered {
     if text(&row, "WorkflowRuntimeManifest").is_empty() {
         let cause = Refusal::invalid("Workflow manifest cannot be empty");
         let why = format!("Failed to retry run {id} due to error fetching workflow manifest");
-        return Err(Refusal::bad_request(&why, &cause).within(what));
+        return Err(Refusal::bad_request(&why, cause.message()).within(what));
     }
     if text(&row, "State") != "FAILED" {
-        let why = format!("Failed to retry run {id}. Only failed runs can be retried");
-        return Err(Refusal::bad_request(&why, &Refusal::invalid("run is not in a failed state")).within(what));
+        let refusal = Refusal::bad_request("Workflow must be Failed/Error to retry", "workflow cannot be retried");
+        return Err(refusal.within(&format!("Failed to retry run {id}")).within(what));
     }
     workflows::restart(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
     let statement =
