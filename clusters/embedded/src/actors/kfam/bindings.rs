@@ -3,10 +3,11 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::Refusal;
 use super::caller::Settings;
-use super::{Refusal, go_kind};
 use crate::actors::kubernetes::Client;
 use crate::api::Status;
+use crate::api::call::type_name;
 use crate::object::{list as items, name, text};
 use crate::store::Key;
 
@@ -39,7 +40,7 @@ impl Binding {
             Some(Value::String(value)) => Ok(value.clone()),
             Some(other) => Err(Refusal::Failed(
                 StatusCode::FORBIDDEN,
-                format!("json: cannot unmarshal {} into Go struct field {path} of type string", go_kind(other)),
+                format!("json: cannot unmarshal {} into Go struct field {path} of type string", type_name(other)),
             )),
         };
         let mut subject = json!({});

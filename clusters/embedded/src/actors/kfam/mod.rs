@@ -17,6 +17,7 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 
 use super::{Actor, Visit, kubernetes, query};
+use crate::api::call::type_name;
 use crate::mesh::replies;
 use caller::Caller;
 
@@ -131,22 +132,10 @@ async fn decoded(body: Body, kind: &str) -> Result<Value, Refusal> {
     match documents.next() {
         Some(Ok(value @ (Value::Object(_) | Value::Null))) => Ok(value),
         Some(Ok(other)) => {
-            Err(failed(format!("json: cannot unmarshal {} into Go value of type {kind}", go_kind(&other))))
+            Err(failed(format!("json: cannot unmarshal {} into Go value of type {kind}", type_name(&other))))
         }
         Some(Err(error)) => Err(failed(format!("invalid character: {error}"))),
         None => Err(failed("EOF".into())),
-    }
-}
-
-/// What Go calls a JSON value.
-fn go_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }
 

@@ -4,9 +4,10 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Refusal, go_kind};
+use super::Refusal;
 use crate::actors::kubernetes::Client;
 use crate::api::Status;
+use crate::api::call::type_name;
 
 const PROFILES: &str = "/apis/kubeflow.org/v1beta1/profiles";
 
@@ -21,7 +22,7 @@ pub(super) async fn create(client: &Client<'_>, mut profile: Value) -> Result<()
         Some(other) => {
             let why = format!(
                 "json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.name of type string",
-                go_kind(other)
+                type_name(other)
             );
             return Err(failed(why));
         }
