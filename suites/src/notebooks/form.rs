@@ -12,7 +12,7 @@ use super::server::{BOUND, Notebook, shared};
 use crate::applications::App;
 use crate::faults::{gateway, workspaces as faults};
 use crate::objects::{self, CONFIG_MAP, MUTATING, POD, config_value, items, text};
-use crate::workspaces::client::{Client, guards_changes};
+use crate::workspaces::client::{Client, guards_changes, lists_own_alone};
 use crate::workspaces::place::{self, EVERY};
 use crate::workspaces::programs::{self, INJECTOR, NOTEBOOK_CONTROLLER, POD_DEFAULTS};
 
@@ -48,7 +48,7 @@ pub static CHECKS: &[Check] = &[
         "The list of notebooks shows the user's own namespace and no other",
         Level::Must,
         source(BACKEND, "components/crud-web-apps/common/backend/kubeflow/kubeflow/crud_backend/authz.py"),
-        |cx| Box::pin(lists(cx)),
+        |cx| Box::pin(lists_own_alone(cx, App::Jupyter, "notebooks")),
     )
     .explain(Explain {
         what: "The application lists the notebooks of a namespace that the user owns, and refuses those of the namespace \
@@ -158,14 +158,6 @@ async fn defaults(cx: &Ctx) -> Checked {
         }
     }
     Ok(())
-}
-
-async fn lists(cx: &Ctx) -> Checked {
-    let client = Client::open(cx, App::Jupyter).await?;
-    let own = place::existing(cx).await?;
-    client.get(&format!("/api/namespaces/{own}/notebooks")).await?;
-    let answer = client.ask("/api/namespaces/kubeflow/notebooks").await?;
-    client.refused(&answer, "kubeflow").await
 }
 
 async fn becomes_ready(cx: &Ctx) -> Checked {

@@ -7,13 +7,14 @@ use harness::{Check, Checked, Ctx, Explain, Level, Profile, Seconds, Stop, check
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use super::server::{BOUND, KNOWN_WITHIN, Notebook, READY_WITHIN, form, is_server, shared};
+use super::server::{BOUND, Notebook, READY_WITHIN, form, is_server, shared};
 use crate::applications::App;
 use crate::faults::workspaces as faults;
 use crate::gateway::diagnose::{Cause, blame, gate as gate_cause};
 use crate::objects::{self, AUTHORIZATION_POLICY, STATEFUL_SET, items, text};
 use crate::recognise::{Answered, expect_refusal, who};
 use crate::workspaces::client::Client;
+use crate::workspaces::opening::KNOWN_WITHIN;
 use crate::workspaces::place::{self, EVERY};
 use crate::workspaces::programs::{self, NOTEBOOK_CONTROLLER};
 

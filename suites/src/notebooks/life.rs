@@ -9,12 +9,13 @@ use harness::{Check, Checked, Ctx, Explain, Level, Profile, Seconds, Stop, check
 use http::Method;
 use serde_json::json;
 
-use super::server::{BOUND, KNOWN_WITHIN, Notebook, READY_WITHIN, Server, is_server};
+use super::server::{BOUND, Notebook, READY_WITHIN, Server, is_server};
 use crate::applications::App;
 use crate::faults::workspaces as faults;
 use crate::objects::{self, CLAIM, CONFIG_MAP, NOTEBOOK, POD, SERVICE, STATEFUL_SET, VIRTUAL_SERVICE, items, text};
 use crate::recognise::who;
 use crate::workspaces::client::Client;
+use crate::workspaces::opening::KNOWN_WITHIN;
 use crate::workspaces::place::EVERY;
 
 const NOTEBOOKS: &[Profile] = &[Profile::Core, Profile::Notebooks];

@@ -14,17 +14,15 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::applications::App;
-use crate::gateway::diagnose::blame;
 use crate::objects::{items, text};
 use crate::recognise::who;
 use crate::workspaces::client::Client;
+use crate::workspaces::opening::Opening;
 use crate::workspaces::place::{self, EVERY};
 use crate::workspaces::programs::{self, NOTEBOOK_CONTROLLER};
 
 /// How long a notebook may take until it is ready: its image has to be pulled.
 pub const READY_WITHIN: Duration = Duration::from_secs(420);
-/// How long the gateway may take to learn a route or a policy.
-pub const KNOWN_WITHIN: Duration = Duration::from_secs(60);
 /// A bound for checks that may be the first to make a notebook, in seconds.
 pub const BOUND: u64 = 600;
 
@@ -139,35 +137,17 @@ impl Notebook {
     /// Waits until its owner is answered by the server itself, through the gateway. The dashboard's page, which answers
     /// for every path that nobody owns, is no answer.
     pub async fn answers(&self, cx: &Ctx) -> Checked<Session> {
-        let session = cx.user_session().await?.copy();
         let path = self.url("api");
-        let wait = format!("{} answers {path} behind the gateway", self.name);
-        let seen = cx
-            .eventually(&wait, KNOWN_WITHIN, EVERY, || {
-                Box::pin(async {
-                    let answer = session.get(&path).await?;
-                    if is_server(&answer) {
-                        return Ok(Seen::Yes(()));
-                    }
-                    // A route that hangs on another gateway stays there.
-                    let cause = programs::route(cx, &self.namespace, &self.route(), NOTEBOOK_CONTROLLER).await?;
-                    match cause.filter(|cause| cause.what.contains("hangs on")) {
-                        Some(cause) => {
-                            let stop = Stop::failed(wait.as_str(), format!("answered: {}", who(&answer)));
-                            Err(stop.at(answer.at()).because(cause.what).fix(cause.fix))
-                        }
-                        None => Ok(Seen::NotYet(format!("{} ({})", who(&answer), answer.summary()))),
-                    }
-                }) as BoxFuture<'_, Checked<Seen<()>>>
-            })
-            .await;
-        match seen {
-            Ok(()) => Ok(session),
-            Err(stop @ Stop::Failed(_)) if !matches!(&stop, Stop::Failed(failure) if failure.cause.is_some()) => {
-                Err(blame(stop, programs::route(cx, &self.namespace, &self.route(), NOTEBOOK_CONTROLLER).await))
-            }
-            Err(stop) => Err(stop),
-        }
+        let opening = Opening {
+            wait: format!("{} answers {path} behind the gateway", self.name),
+            path,
+            follows: false,
+            is_own: is_server,
+            namespace: &self.namespace,
+            route: self.route(),
+            controller: NOTEBOOK_CONTROLLER,
+        };
+        opening.opens(cx).await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::faults::{gateway, workspaces as faults};
 use crate::gateway::diagnose::{blame, gate as gate_cause};
 use crate::notebooks::server::BOUND;
 use crate::recognise::expect_refusal;
-use crate::workspaces::client::{Client, guards_changes};
+use crate::workspaces::client::{Client, guards_changes, lists_own_alone};
 use crate::workspaces::place;
 
 const GUARDS: &[Profile] = &[Profile::Core, Profile::Notebooks, Profile::Security];
@@ -24,7 +24,7 @@ pub static CHECKS: &[Check] = &[
         "The list of TensorBoards shows the user's own namespace and no other",
         Level::Must,
         source(BACKEND, "components/crud-web-apps/tensorboards/backend/app/routes/get.py"),
-        |cx| Box::pin(lists(cx)),
+        |cx| Box::pin(lists_own_alone(cx, App::Tensorboards, "tensorboards")),
     )
     .explain(Explain {
         what: "The application lists the TensorBoards of a namespace that the user owns, and refuses those of the \
@@ -95,14 +95,6 @@ pub static CHECKS: &[Check] = &[
     .writes()
     .breaks_on(&[&faults::WORKSPACES_OPENED_A, &faults::WORKSPACES_OPENED_B]),
 ];
-
-async fn lists(cx: &Ctx) -> Checked {
-    let client = Client::open(cx, App::Tensorboards).await?;
-    let own = place::existing(cx).await?;
-    client.get(&format!("/api/namespaces/{own}/tensorboards")).await?;
-    let answer = client.ask("/api/namespaces/kubeflow/tensorboards").await?;
-    client.refused(&answer, "kubeflow").await
-}
 
 async fn foreign(cx: &Ctx) -> Checked {
     let (namespace, name) = (place::foreign(cx).await?, place::name(cx, "no"));

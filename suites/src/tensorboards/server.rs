@@ -9,17 +9,16 @@ use futures::future::BoxFuture;
 use harness::context::Seen;
 use harness::fixtures::Fixture;
 use harness::http::{Answer, Session};
-use harness::{Checked, Ctx, Stop};
+use harness::{Checked, Ctx};
 use http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::applications::App;
-use crate::gateway::diagnose::blame;
-use crate::notebooks::server::{BOUND, KNOWN_WITHIN, READY_WITHIN};
+use crate::notebooks::server::{BOUND, READY_WITHIN};
 use crate::objects::{items, text};
-use crate::recognise::who;
 use crate::volumes::claims;
 use crate::workspaces::client::Client;
+use crate::workspaces::opening::Opening;
 use crate::workspaces::place::{self, EVERY};
 use crate::workspaces::programs::{self, TENSORBOARD_CONTROLLER};
 
@@ -76,33 +75,16 @@ impl Tensorboard {
 
     /// Waits until its owner gets its page through the gateway.
     pub async fn answers(&self, cx: &Ctx) -> Checked<Session> {
-        let session = cx.user_session().await?.copy();
-        let wait = format!("{} opens behind the gateway", self.url());
-        let seen = cx
-            .eventually(&wait, KNOWN_WITHIN, EVERY, || {
-                Box::pin(async {
-                    let answer = session.follow(&self.url()).await?;
-                    if is_page(&answer) {
-                        return Ok(Seen::Yes(()));
-                    }
-                    let cause = programs::route(cx, &self.namespace, &self.name, TENSORBOARD_CONTROLLER).await?;
-                    match cause.filter(|cause| cause.what.contains("hangs on")) {
-                        Some(cause) => {
-                            let stop = Stop::failed(wait.as_str(), format!("answered: {}", who(&answer)));
-                            Err(stop.at(answer.at()).because(cause.what).fix(cause.fix))
-                        }
-                        None => Ok(Seen::NotYet(format!("{} ({})", who(&answer), answer.summary()))),
-                    }
-                }) as BoxFuture<'_, Checked<Seen<()>>>
-            })
-            .await;
-        match seen {
-            Ok(()) => Ok(session),
-            Err(stop @ Stop::Failed(_)) if !matches!(&stop, Stop::Failed(failure) if failure.cause.is_some()) => {
-                Err(blame(stop, programs::route(cx, &self.namespace, &self.name, TENSORBOARD_CONTROLLER).await))
-            }
-            Err(stop) => Err(stop),
-        }
+        let opening = Opening {
+            wait: format!("{} opens behind the gateway", self.url()),
+            path: self.url(),
+            follows: true,
+            is_own: is_page,
+            namespace: &self.namespace,
+            route: self.name.clone(),
+            controller: TENSORBOARD_CONTROLLER,
+        };
+        opening.opens(cx).await
     }
 }
 

@@ -13,10 +13,11 @@ use crate::applications::App;
 use crate::faults::workspaces as faults;
 use crate::gateway::diagnose::blame;
 use crate::notebooks::life::gone;
-use crate::notebooks::server::{BOUND, KNOWN_WITHIN, Notebook, READY_WITHIN};
+use crate::notebooks::server::{BOUND, Notebook, READY_WITHIN};
 use crate::objects::{self, CLAIM, items, text};
 use crate::recognise::{Answered, who};
 use crate::workspaces::client::Client;
+use crate::workspaces::opening::KNOWN_WITHIN;
 use crate::workspaces::place::{self, EVERY};
 use crate::workspaces::programs::{self, VIEWER_CONTROLLER};
 

@@ -7,8 +7,7 @@ use serde_json::Value;
 use crate::applications::App;
 use crate::faults::{gateway, workspaces as faults};
 use crate::objects::{self, STORAGE_CLASS, items, text};
-use crate::workspaces::client::{Client, guards_changes};
-use crate::workspaces::place;
+use crate::workspaces::client::{Client, guards_changes, lists_own_alone};
 
 const VOLUMES: &[Profile] = &[Profile::Core, Profile::Notebooks];
 const GUARDS: &[Profile] = &[Profile::Core, Profile::Notebooks, Profile::Security];
@@ -21,7 +20,7 @@ pub static CHECKS: &[Check] = &[
         "The list of volumes shows the user's own namespace and no other",
         Level::Must,
         source(BACKEND, "components/crud-web-apps/volumes/backend/apps/default/routes/get.py"),
-        |cx| Box::pin(lists(cx)),
+        |cx| Box::pin(lists_own_alone(cx, App::Volumes, "pvcs")),
     )
     .explain(Explain {
         what: "The application lists the volumes of a namespace that the user owns, and refuses those of the namespace \
@@ -71,14 +70,6 @@ pub static CHECKS: &[Check] = &[
     .after(&["AUT-006"])
     .breaks_on(&[&faults::VOLUMES_RIGHTS_LOST]),
 ];
-
-async fn lists(cx: &Ctx) -> Checked {
-    let client = Client::open(cx, App::Volumes).await?;
-    let own = place::existing(cx).await?;
-    client.get(&format!("/api/namespaces/{own}/pvcs")).await?;
-    let answer = client.ask("/api/namespaces/kubeflow/pvcs").await?;
-    client.refused(&answer, "kubeflow").await
-}
 
 async fn classes(cx: &Ctx) -> Checked {
     let client = Client::open(cx, App::Volumes).await?;

@@ -8,6 +8,7 @@ use harness::{Checked, Ctx, Stop};
 use http::Method;
 use serde_json::Value;
 
+use super::place;
 use crate::applications::App;
 use crate::gateway::diagnose::{blame, is_left_out, route};
 use crate::objects::{self, CLUSTER_ROLE_BINDING, text};
@@ -159,6 +160,15 @@ impl Client {
 
 fn no_json(answer: &Answer) -> Stop {
     Stop::failed("JSON", answer.summary()).at(answer.at())
+}
+
+/// Demands that the application lists `what` in a namespace that the user owns, and refuses it in the platform's own.
+pub async fn lists_own_alone(cx: &Ctx, app: App, what: &str) -> Checked {
+    let client = Client::open(cx, app).await?;
+    let own = place::existing(cx).await?;
+    client.get(&format!("/api/namespaces/{own}/{what}")).await?;
+    let answer = client.ask(&format!("/api/namespaces/kubeflow/{what}")).await?;
+    client.refused(&answer, "kubeflow").await
 }
 
 /// A ClusterRoleBinding that names a user.

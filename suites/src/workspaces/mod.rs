@@ -2,5 +2,6 @@
 //! web applications as a user's browser uses them.
 
 pub mod client;
+pub mod opening;
 pub mod place;
 pub mod programs;

@@ -1,6 +1,7 @@
 //! The platform's programs that work for the workspaces, and whether they can.
 
 use harness::{Checked, Ctx, Stop};
+use kube::api::DynamicObject;
 
 use crate::gateway::diagnose::{Cause, PLATFORM_GATEWAY, has_endpoint};
 use crate::objects::{self, DEPLOYMENT, MUTATING, POD, VIRTUAL_SERVICE, condition, items, text};
@@ -78,18 +79,30 @@ pub async fn route(cx: &Ctx, namespace: &str, name: &str, controller: &str) -> C
         let what = format!("Deployment kubeflow/{controller} made no VirtualService {namespace}/{name}");
         return Ok(Some(Cause::new(what, fix)));
     };
+    Ok(misplaced(&route, controller))
+}
+
+/// As [`route`], for a route that may still come: what is wrong with it as it is now, if it is there.
+pub async fn misplaced_route(cx: &Ctx, namespace: &str, name: &str, controller: &str) -> Checked<Option<Cause>> {
+    let route = objects::get(cx, VIRTUAL_SERVICE, namespace, name).await?;
+    Ok(route.and_then(|route| misplaced(&route, controller)))
+}
+
+/// A route that hangs on another gateway than the platform's.
+fn misplaced(route: &DynamicObject, controller: &str) -> Option<Cause> {
     let gateways = items(&route.data, "/spec/gateways");
     if gateways.iter().any(|gateway| gateway == PLATFORM_GATEWAY) {
-        return Ok(None);
+        return None;
     }
     let shown = gateways.iter().filter_map(|gateway| gateway.as_str()).collect::<Vec<_>>().join(", ");
-    Ok(Some(Cause::new(
+    Some(Cause::new(
         format!(
-            "VirtualService {namespace}/{name} hangs on {shown}, not on {PLATFORM_GATEWAY}: ISTIO_GATEWAY of Deployment \
-             kubeflow/{controller}"
+            "VirtualService {} hangs on {shown}, not on {PLATFORM_GATEWAY}: ISTIO_GATEWAY of Deployment \
+             kubeflow/{controller}",
+            objects::place(route)
         ),
         format!("kubectl -n kubeflow set env deployment/{controller} ISTIO_GATEWAY={PLATFORM_GATEWAY}"),
-    )))
+    ))
 }
 
 /// What pods of a workspace wait for, in the words of the kubelet; nothing if there is none.
