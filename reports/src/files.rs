@@ -78,28 +78,20 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Results, ReadError> {
 /// [`WriteError`] of the first file that failed; the record is written first.
 pub fn write_all(results: &Results, folder: &Path) -> Result<PathBuf, WriteError> {
     fs::create_dir_all(folder).map_err(|source| WriteError { path: folder.to_owned(), source })?;
-    let record =
-        record(results).map_err(|error| WriteError { path: folder.join(RESULTS), source: io::Error::other(error) })?;
+    let mut record = serde_json::to_vec_pretty(results)
+        .map_err(|error| WriteError { path: folder.join(RESULTS), source: io::Error::other(error) })?;
+    record.push(b'\n');
     write(&folder.join(RESULTS), &record)?;
     write(&folder.join("junit.xml"), junit::render(results).as_bytes())?;
     write(&folder.join("summary.md"), markdown::render(results).as_bytes())?;
     let page = folder.join("report.html");
-    write(&page, html::render(results).as_bytes())?;
+    write(&page, html::page(results, digest(&record)).as_bytes())?;
     Ok(page)
 }
 
-/// What `results.json` holds, byte by byte.
-fn record(results: &Results) -> serde_json::Result<Vec<u8>> {
-    let mut record = serde_json::to_vec_pretty(results)?;
-    record.push(b'\n');
-    Ok(record)
-}
-
-/// The SHA-256 of `results.json` in hexadecimal digits, so that a signed page names the record that it was made from.
-#[must_use]
-pub fn digest(results: &Results) -> String {
-    // A record that cannot be written has no page either.
-    record(results).map(|record| format!("{:x}", Sha256::digest(&record))).unwrap_or_default()
+/// The SHA-256 of a record in hexadecimal digits, so that a signed page names the record that it was made from.
+fn digest(record: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(record))
 }
 
 /// Writes a file under another name first, so that a full disk leaves the old one or none, never half of one.

@@ -4,14 +4,13 @@ use askama::Template;
 
 use crate::causes::{RootCause, root_causes};
 use crate::counts::{Counts, by_suite};
-use crate::files;
 use crate::model::{Check, EventKind, Finding, Results, TargetMode};
 use crate::phrases;
 use crate::verdict::judge;
 
-/// Renders a run.
+/// Renders a run; `digest` is the SHA-256 of its record.
 #[must_use]
-pub fn render(results: &Results) -> String {
+pub fn page(results: &Results, digest: String) -> String {
     let page = Page {
         results,
         verdict: phrases::verdict(results),
@@ -23,7 +22,7 @@ pub fn render(results: &Results) -> String {
         suites: by_suite(results).into_iter().map(|(name, checks)| SuiteView::of(name, checks)).collect(),
         findings: findings(results),
         bars: bars(results),
-        digest: files::digest(results),
+        digest,
     };
     // The template only fails if writing to a String does.
     page.render().unwrap_or_default()

@@ -12,7 +12,7 @@ use reports::model::Results;
 
 #[test]
 fn the_page_runs_nothing_that_came_from_the_cluster() {
-    let page = reports::html::render(&support::hostile());
+    let page = reports::html::page(&support::hostile(), String::new());
     assert!(
         page.contains("&#60;script&#62;alert(1)") || page.contains("&lt;script&gt;alert(1)"),
         "the text is shown, escaped"
@@ -82,6 +82,6 @@ proptest! {
         let record = serde_json::to_string(&results).unwrap();
         prop_assert_eq!(serde_json::from_str::<Results>(&record).unwrap(), results.clone());
         prop_assert!(quick_junit::Report::deserialize_from_str(&reports::junit::render(&results)).is_ok());
-        prop_assert_eq!(reports::html::render(&results).matches("<script>").count(), 1);
+        prop_assert_eq!(reports::html::page(&results, String::new()).matches("<script>").count(), 1);
     }
 }
