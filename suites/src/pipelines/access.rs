@@ -260,8 +260,11 @@ async fn foreign_upload(cx: &Ctx) -> Checked {
     if !id.is_empty() {
         remove_afterwards(cx, &format!("/pipelines/{id}")).await?;
     }
+    // A file that cannot be read is 400, too: only these words are a denial.
     let words = text(&refused.body, "/error_message");
-    if refused.answer.status.as_u16() == 400 && words.contains("Failed to create a pipeline") && id.is_empty() {
+    let denied = words.starts_with("Failed to create a pipeline due to authorization error")
+        && words.contains("PermissionDenied: ");
+    if refused.answer.status.as_u16() == 400 && denied && id.is_empty() {
         return Ok(());
     }
     let stop = Stop::failed("400 and an error_message that names the authorization", refused.told());
