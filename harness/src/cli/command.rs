@@ -17,7 +17,8 @@ pub struct RunCommand {
 }
 
 /// What a run does.
-pub const ABOUT: &str = "Judges a Kubeflow Platform: gateway, login, identity, dashboard, and what is installed";
+pub const ABOUT: &str =
+    "Judges a Kubeflow Platform: what is installed, the way in, its users, their workspaces and pipelines";
 
 /// How the test program is told something: cargo takes what stands before the two hyphens.
 const EXAMPLES: &str = "\
