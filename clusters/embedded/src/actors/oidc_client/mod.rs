@@ -89,8 +89,10 @@ impl Demands<'_> {
             _ => false,
         });
         let timely = self.not_before_leeway.is_none_or(|leeway| {
-            number("exp").unwrap_or_default() >= now.as_second()
-                && number("nbf").is_none_or(|start| now.as_second().saturating_add(leeway) >= start)
+            // To the nanosecond, as go-oidc's oidc/verify.go: claims are whole seconds, the clock is not.
+            let moment = |seconds: i64| i128::from(seconds) * 1_000_000_000;
+            moment(number("exp").unwrap_or_default()) >= now.as_nanosecond()
+                && number("nbf").is_none_or(|start| now.as_nanosecond() + moment(leeway) >= moment(start))
         });
         claims.get("iss").and_then(Value::as_str) == Some(self.issuer) && for_us && timely
     }
@@ -125,6 +127,10 @@ mod tests {
             let demands = Demands { issuer: "i", audiences: Some(&["a"]), not_before_leeway: Some(300) };
             assert_eq!(demands.are_met_by(&claims, now), expected, "{claims}");
         }
+        let demands = Demands { issuer: "i", audiences: None, not_before_leeway: Some(300) };
+        let (at_the_end, just_after) = (now, Timestamp::from_millisecond(1_000_001).unwrap());
+        let ending = json!({"iss": "i", "exp": 1000});
+        assert!(demands.are_met_by(&ending, at_the_end) && !demands.are_met_by(&ending, just_after));
         let lax = Demands { issuer: "i", audiences: None, not_before_leeway: None };
         assert!(lax.are_met_by(&json!({"iss": "i"}), now) && !lax.are_met_by(&json!({"iss": "j"}), now));
     }
