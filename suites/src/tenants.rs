@@ -26,6 +26,8 @@ pub const COMPLETE_WITHIN: Duration = Duration::from_secs(60);
 pub const REACTS_WITHIN: Duration = Duration::from_secs(15);
 /// How long a deleted Profile's namespace may take to be gone; six seconds were seen for an empty one.
 pub const GONE_WITHIN: Duration = Duration::from_secs(90);
+/// How long it may take where the site says that it has no controller, to find that this is so.
+const ABSENT_AFTER: Duration = Duration::from_secs(10);
 /// How often is looked.
 pub const EVERY: Duration = Duration::from_millis(100);
 
@@ -67,13 +69,7 @@ pub async fn own(cx: &Ctx, object: Value) -> Checked<DynamicObject> {
 pub async fn tenant(cx: &Ctx, what: &str, owner: &str) -> Checked<String> {
     let name = name(cx, what);
     own(cx, profile(&name, owner)).await?;
-    match complete(cx, &name).await {
-        // Whatever runs under the controller's name made nothing of it, not even the namespace.
-        Err(Stop::Failed(_)) if leaves_profiles_out(cx) && objects::get(cx, NAMESPACE, "", &name).await?.is_none() => {
-            Err(Stop::absent("Profiles and KFAM"))
-        }
-        completed => completed.map(|()| name),
-    }
+    complete(cx, &name).await.map(|()| name)
 }
 
 fn leaves_profiles_out(cx: &Ctx) -> bool {
@@ -131,8 +127,9 @@ pub async fn of_other(cx: &Ctx) -> Checked<std::sync::Arc<OwnedByOther>> {
 pub async fn complete(cx: &Ctx, name: &str) -> Checked {
     let wait = format!("Profile {name} is complete");
     let wanted = wait.as_str();
+    let within = if leaves_profiles_out(cx) { ABSENT_AFTER } else { COMPLETE_WITHIN };
     let looked = cx
-        .eventually(wanted, COMPLETE_WITHIN, EVERY, || {
+        .eventually(wanted, within, EVERY, || {
             let (cx, name, wanted) = (cx.clone(), name.to_owned(), wanted.to_owned());
             Box::pin(async move {
                 match missing(&cx, &name).await? {
@@ -142,6 +139,13 @@ pub async fn complete(cx: &Ctx, name: &str) -> Checked {
             }) as BoxFuture<'_, Checked<Seen<()>>>
         })
         .await;
+    // Whatever runs under the controller's name made nothing of the Profile, not even the first thing.
+    if leaves_profiles_out(cx)
+        && matches!(looked, Err(Stop::Failed(_)))
+        && objects::get(cx, AUTHORIZATION_POLICY, name, "ns-owner-access-istio").await?.is_none()
+    {
+        return Err(Stop::absent("Profiles and KFAM"));
+    }
     looked.map_err(|stop| {
         if matches!(&stop, Stop::Failed(failure) if failure.cause.is_some()) {
             return stop;

@@ -12,6 +12,7 @@ use super::server::{BOUND, Notebook, shared};
 use crate::applications::App;
 use crate::faults::{gateway, workspaces as faults};
 use crate::objects::{self, CONFIG_MAP, MUTATING, POD, config_value, items, text};
+use crate::tenants;
 use crate::workspaces::client::{Client, guards_changes, lists_own_alone};
 use crate::workspaces::place::{self, EVERY};
 use crate::workspaces::programs::{self, INJECTOR, NOTEBOOK_CONTROLLER, POD_DEFAULTS};
@@ -190,8 +191,8 @@ async fn becomes_ready(cx: &Ctx) -> Checked {
 
 async fn configured(cx: &Ctx) -> Checked {
     let namespace = place::own(cx).await?;
-    let label = place::name(cx, "picked");
-    place::make(
+    let label = tenants::name(cx, "picked");
+    tenants::own(
         cx,
         json!({
             "apiVersion": "kubeflow.org/v1alpha1", "kind": "PodDefault",

@@ -13,6 +13,7 @@ use crate::faults::workspaces as faults;
 use crate::gateway::diagnose::{Cause, blame, gate as gate_cause};
 use crate::objects::{self, AUTHORIZATION_POLICY, STATEFUL_SET, items, text};
 use crate::recognise::{Answered, expect_refusal, who};
+use crate::tenants;
 use crate::workspaces::client::Client;
 use crate::workspaces::opening::KNOWN_WITHIN;
 use crate::workspaces::place::{self, EVERY};
@@ -109,10 +110,10 @@ async fn needs_a_session(cx: &Ctx) -> Checked {
 
 /// A notebook in a namespace of somebody else, with the image that the form offers, made by the API.
 async fn of_somebody_else(cx: &Ctx) -> Checked<Notebook> {
-    let notebook = Notebook { namespace: place::foreign(cx).await?, name: place::name(cx, "nb") };
+    let notebook = Notebook { namespace: place::foreign(cx).await?, name: tenants::name(cx, "nb") };
     let client = Client::open(cx, App::Jupyter).await?;
     let form = form(&client, &notebook.name, &[]).await?;
-    place::make(
+    tenants::own(
         cx,
         json!({
             "apiVersion": "kubeflow.org/v1", "kind": "Notebook",
@@ -146,8 +147,8 @@ async fn of_somebody_else(cx: &Ctx) -> Checked<Notebook> {
 
 async fn stranger(cx: &Ctx) -> Checked {
     let notebook = of_somebody_else(cx).await?;
-    let policy = place::name(cx, "guest");
-    place::make(
+    let policy = tenants::name(cx, "guest");
+    tenants::own(
         cx,
         json!({
             "apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy",
@@ -217,7 +218,7 @@ async fn opened(cx: &Ctx, notebook: &Notebook) -> Checked<Option<Cause>> {
 async fn foreign_form(cx: &Ctx) -> Checked {
     let namespace = place::foreign(cx).await?;
     let client = Client::open(cx, App::Jupyter).await?;
-    let notebook = Notebook { namespace, name: place::name(cx, "no") };
+    let notebook = Notebook { namespace, name: tenants::name(cx, "no") };
     let mut form = form(&client, &notebook.name, &[]).await?;
     // Should it be taken after all, it shall not take a volume, too.
     if let Some(form) = form.as_object_mut() {

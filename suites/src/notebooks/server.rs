@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::applications::App;
 use crate::objects::{items, text};
 use crate::recognise::who;
+use crate::tenants;
 use crate::workspaces::client::Client;
 use crate::workspaces::opening::Opening;
 use crate::workspaces::place::{self, EVERY};
@@ -65,7 +66,7 @@ pub async fn form(client: &Client, name: &str, configurations: &[&str]) -> Check
 impl Notebook {
     /// Sends the form in, with the defaults and these configurations.
     pub async fn create(cx: &Ctx, what: &str, configurations: &[&str]) -> Checked<Self> {
-        let notebook = Self { namespace: place::own(cx).await?, name: place::name(cx, what) };
+        let notebook = Self { namespace: place::own(cx).await?, name: tenants::name(cx, what) };
         let client = Client::open(cx, App::Jupyter).await?;
         let form = form(&client, &notebook.name, configurations).await?;
         client.change(Method::POST, &notebook.collection(), Some(&form)).await?;

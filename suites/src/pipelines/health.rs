@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::PIPELINES;
 use super::api::{API, OLD_API, trouble};
+use crate::applications::App;
 use crate::faults::pipelines as faults;
 use crate::gateway::diagnose::blame;
+use crate::stand_in::witness_of;
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -50,6 +52,8 @@ async fn health(cx: &Ctx, path: &str) -> Checked<(String, Value)> {
     let answer = cx.user_session().await?.get(&format!("{path}/healthz")).await?;
     match answer.json() {
         Some(found) if answer.status.is_success() && found.get("apiServerReady").is_some() => Ok((answer.at(), found)),
+        // What builds on it would only hear the stand-in.
+        _ if witness_of(cx, &answer, App::Pipelines).is_some() => Err(Stop::absent(App::Pipelines.name())),
         _ => {
             let stop = Stop::failed("the health of the UI server, in JSON", answer.summary()).at(answer.at());
             Err(blame(stop, trouble(cx).await))

@@ -11,6 +11,7 @@ use crate::faults::{gateway, workspaces as faults};
 use crate::gateway::diagnose::{blame, gate as gate_cause};
 use crate::notebooks::server::BOUND;
 use crate::recognise::expect_refusal;
+use crate::tenants;
 use crate::workspaces::client::{Client, guards_changes, lists_own_alone};
 use crate::workspaces::place;
 
@@ -97,7 +98,7 @@ pub static CHECKS: &[Check] = &[
 ];
 
 async fn foreign(cx: &Ctx) -> Checked {
-    let (namespace, name) = (place::foreign(cx).await?, place::name(cx, "no"));
+    let (namespace, name) = (place::foreign(cx).await?, tenants::name(cx, "no"));
     let client = Client::open(cx, App::Tensorboards).await?;
     let form = json!({"name": name, "logspath": "s3://conformance/none", "configurations": []});
     let path = format!("/api/namespaces/{namespace}/tensorboards");

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::applications::App;
 use crate::notebooks::server::{BOUND, READY_WITHIN};
 use crate::objects::{items, text};
+use crate::tenants;
 use crate::volumes::claims;
 use crate::workspaces::client::Client;
 use crate::workspaces::opening::Opening;
@@ -35,7 +36,7 @@ impl Tensorboard {
     /// Makes one with the form, for logs on a new volume.
     pub async fn create(cx: &Ctx, what: &str) -> Checked<Self> {
         let (namespace, claim) = claims::create(cx, &format!("{what}-logs")).await?;
-        let tensorboard = Self { namespace, name: place::name(cx, what) };
+        let tensorboard = Self { namespace, name: tenants::name(cx, what) };
         let client = Client::open(cx, App::Tensorboards).await?;
         let form = json!({"name": tensorboard.name, "logspath": format!("pvc://{claim}/logs"), "configurations": []});
         client.change(Method::POST, &tensorboard.collection(), Some(&form)).await?;

@@ -16,6 +16,7 @@ use crate::notebooks::life::gone;
 use crate::notebooks::server::{BOUND, Notebook, READY_WITHIN};
 use crate::objects::{self, CLAIM, items, text};
 use crate::recognise::{Answered, who};
+use crate::tenants;
 use crate::workspaces::client::Client;
 use crate::workspaces::opening::KNOWN_WITHIN;
 use crate::workspaces::place::{self, EVERY};
@@ -133,7 +134,7 @@ fn collection(namespace: &str) -> String {
 
 /// Makes a claim with the form.
 pub async fn create(cx: &Ctx, what: &str) -> Checked<(String, String)> {
-    let (namespace, name) = (place::own(cx).await?, place::name(cx, what));
+    let (namespace, name) = (place::own(cx).await?, tenants::name(cx, what));
     let client = Client::open(cx, App::Volumes).await?;
     client.change(Method::POST, &collection(&namespace), Some(&form(&name))).await?;
     Ok((namespace, name))
@@ -221,7 +222,7 @@ async fn refused_in_use(cx: &Ctx, notebook: &Notebook) -> Checked {
 }
 
 async fn foreign(cx: &Ctx) -> Checked {
-    let (namespace, name) = (place::foreign(cx).await?, place::name(cx, "no"));
+    let (namespace, name) = (place::foreign(cx).await?, tenants::name(cx, "no"));
     let client = Client::open(cx, App::Volumes).await?;
     let answer = client.send(Method::POST, &collection(&namespace), Some(&form(&name))).await?;
     client.refused(&answer, &namespace).await?;

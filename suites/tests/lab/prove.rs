@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::notice::{names, notice, said};
 use super::platform::Platform;
-use super::selection::checks;
+use super::selection::{all, checks};
 use super::table::{Notice, Row};
 
 /// A change takes a moment to reach the proxies, and keys of token issuers are fetched anew once a minute.
@@ -33,13 +33,13 @@ impl Lab {
         Self { platform, interrupt, broken: AtomicBool::new(false) }
     }
 
-    /// Every check of what is real in the lab passes, or finds that what it is about is not there.
+    /// Every check of every suite passes, or finds that what it is about is not there.
     pub async fn healthy(&self) -> Result<(), String> {
         self.can_go_on()?;
         let give_up = Instant::now() + HEALED_WITHIN;
         loop {
-            let real = |check: &Check| checks(self.platform.version).any(|one| one.id == check.id);
-            let alarms = alarms(&self.platform.run(real).await?);
+            let asked = |check: &Check| all(self.platform.version).any(|(_, one)| one.id == check.id);
+            let alarms = alarms(&self.platform.run(asked).await?);
             if alarms.is_empty() {
                 return Ok(());
             }

@@ -1,7 +1,7 @@
 //! Which faults are tried on the lab's platform, and which are not.
 
 use clusters::versions::Version;
-use harness::{Check, Fault};
+use harness::{Check, Fault, Suite};
 use suites::SUITES;
 
 /// The suites that are about what is real in the lab.
@@ -28,14 +28,16 @@ pub fn not_here(fault: &str) -> Option<&'static str> {
     NOT_HERE.iter().find(|(name, _)| *name == fault).map(|(_, reason)| *reason)
 }
 
+/// The checks of every suite that this platform may be asked.
+pub fn all(version: &Version) -> impl Iterator<Item = (&'static Suite, &'static Check)> {
+    let contract = version.contract;
+    let applies = move |check: &&Check| check.contracts.is_empty() || check.contracts.contains(&contract);
+    SUITES.iter().flat_map(move |suite| suite.checks().filter(applies).map(move |check| (*suite, check)))
+}
+
 /// The checks that may notice something.
 pub fn checks(version: &Version) -> impl Iterator<Item = &'static Check> {
-    let contract = version.contract;
-    SUITES
-        .iter()
-        .filter(|suite| REAL.contains(&suite.name))
-        .flat_map(|suite| suite.checks())
-        .filter(move |check| check.contracts.is_empty() || check.contracts.contains(&contract))
+    all(version).filter(|(suite, _)| REAL.contains(&suite.name)).map(|(_, check)| check)
 }
 
 /// The faults that one of these checks must notice and that can be applied to a cluster and taken back, by name.
