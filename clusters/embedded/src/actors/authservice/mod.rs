@@ -3,7 +3,7 @@
 //! Facts: arrikto/oidc-authservice at e236439 and recorded exchanges of the real program. Not played: Redis, revocation
 //! at the provider, the deadlock of its store on expired sessions, its need of RBAC for TokenReviews.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::body::Body;
 use futures::FutureExt;
@@ -15,7 +15,7 @@ use super::net_http::form::{self, Form};
 use super::net_http::path::{clean_request, escape_path};
 use super::net_http::{answer, escape, header_value, not_found, refusal, set_header};
 use super::oidc_client::Client;
-use super::{Actor, Visit};
+use super::{Actor, Visit, started};
 use crate::kubelet::environment;
 use crate::object;
 use crate::platform::World;
@@ -41,10 +41,6 @@ struct Server {
     provider: provider::Known,
     store: Arc<Store>,
 }
-
-/// What the memory of a pod holds.
-#[derive(Default)]
-struct Started(OnceLock<Result<Arc<Server>, String>>);
 
 /// One request, taken apart.
 struct Exchange {
@@ -72,8 +68,7 @@ impl Actor for AuthService {
 }
 
 fn server(world: &World, pod: &Value, container: &str) -> Result<Arc<Server>, String> {
-    let started = world.memory.of::<Started>(object::uid(pod));
-    started.0.get_or_init(|| start(world, pod, container).map(Arc::new)).clone()
+    started::once(world, pod, || start(world, pod, container))
 }
 
 fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> {
@@ -85,9 +80,8 @@ fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> 
 
 /// The uid of the volume claim that a path is on: what is stored there outlives the pod.
 fn volume(world: &World, pod: &Value, container: &str, path: &str) -> Option<String> {
-    let containers = object::list(pod, "/spec/containers");
-    let container = containers.iter().find(|one| object::text(one, "/name") == container)?;
-    let mount = object::list(container, "/volumeMounts").iter().find(|mount| {
+    let specification = started::specification(pod, container);
+    let mount = object::list(specification, "/volumeMounts").iter().find(|mount| {
         let at = object::text(mount, "/mountPath");
         !at.is_empty() && path.starts_with(at)
     })?;

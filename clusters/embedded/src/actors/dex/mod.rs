@@ -4,8 +4,8 @@
 //! connectors to other identity providers, the gRPC API; of the custom resources that `storage: kubernetes` writes only
 //! the signing keys.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use futures::FutureExt;
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::net_http::form::{self, Form};
 use super::net_http::{answer, not_found, refusal};
-use super::{Actor, Visit, repository, tag};
+use super::{Actor, Visit, repository, started, tag};
 use crate::kubelet::environment;
 use crate::object;
 use crate::platform::World;
@@ -52,10 +52,6 @@ struct Server {
     storage: Arc<Storage>,
 }
 
-/// What the memory of a pod holds: read once, as a program reads its configuration once.
-#[derive(Default)]
-struct Started(OnceLock<Result<Arc<Server>, String>>);
-
 /// How many storages a platform has seen: each gets keys of its own.
 #[derive(Default)]
 struct Storages(AtomicUsize);
@@ -86,20 +82,16 @@ impl Actor for Dex {
 }
 
 fn server(world: &World, pod: &Value, container: &str) -> Result<Arc<Server>, String> {
-    let started = world.memory.of::<Started>(object::uid(pod));
-    started.0.get_or_init(|| start(world, pod, container).map(Arc::new)).clone()
+    started::once(world, pod, || start(world, pod, container))
 }
 
 fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> {
-    let specification =
-        object::list(pod, "/spec/containers").iter().find(|one| object::text(one, "/name") == container);
-    let specification = specification.unwrap_or(&Value::Null);
-    let arguments = ["/command", "/args"].into_iter().flat_map(|key| object::list(specification, key));
-    let path = arguments.filter_map(Value::as_str).find(|text| text.ends_with(".yaml")).unwrap_or(CONFIG);
+    let path = started::arguments(pod, container).find(|text| text.ends_with(".yaml")).unwrap_or(CONFIG);
     let text = environment::file(&world.store, pod, container, path)
         .ok_or_else(|| format!("failed to read config file {path}: no such file or directory"))?;
     let variables = environment::variables(&world.store, pod, container);
-    let settings = Settings::read(&text, &variables, tag(object::text(specification, "/image")))?;
+    let settings =
+        Settings::read(&text, &variables, tag(object::text(started::specification(pod, container), "/image")))?;
     let owner = if settings.durable { format!("dex/{}", object::namespace(pod)) } else { object::uid(pod).to_owned() };
     let storage = world.memory.of::<Storage>(&owner);
     storage.keys.begin_with(|| world.memory.of::<Storages>("dex").0.fetch_add(1, Ordering::Relaxed));

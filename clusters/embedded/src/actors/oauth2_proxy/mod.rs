@@ -4,7 +4,7 @@
 //! played: providers other than `oidc`, upstreams other than `static://200`, server-side sessions, `cookie_refresh`,
 //! `reverse_proxy`, htpasswd, extra JWT issuers.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::body::Body;
 use futures::FutureExt;
@@ -17,7 +17,7 @@ use super::net_http::form::{self, Form};
 use super::net_http::path::{clean_request, escape_path};
 use super::net_http::{answer, header_text, refusal, set_header};
 use super::oidc_client::Client;
-use super::{Actor, Visit, tag};
+use super::{Actor, Visit, started, tag};
 use crate::kubelet::environment;
 use crate::object;
 use crate::platform::World;
@@ -46,10 +46,6 @@ struct Server {
     logo: String,
 }
 
-/// What the memory of a pod holds.
-#[derive(Default)]
-struct Started(OnceLock<Result<Arc<Server>, String>>);
-
 /// One request, taken apart.
 struct Exchange {
     server: Arc<Server>,
@@ -74,20 +70,11 @@ impl Actor for Oauth2Proxy {
 }
 
 fn server(world: &World, pod: &Value, container: &str) -> Result<Arc<Server>, String> {
-    let started = world.memory.of::<Started>(object::uid(pod));
-    started.0.get_or_init(|| start(world, pod, container).map(Arc::new)).clone()
+    started::once(world, pod, || start(world, pod, container))
 }
 
 fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> {
-    let specification =
-        object::list(pod, "/spec/containers").iter().find(|one| object::text(one, "/name") == container);
-    let specification = specification.unwrap_or(&Value::Null);
-    let arguments: Vec<String> = ["/command", "/args"]
-        .into_iter()
-        .flat_map(|key| object::list(specification, key))
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
+    let arguments: Vec<String> = started::arguments(pod, container).map(str::to_owned).collect();
     let path = arguments.iter().find_map(|argument| argument.trim_start_matches('-').strip_prefix("config="));
     let file = |path: &str| environment::file(&world.store, pod, container, path);
     let text = match path {
@@ -95,7 +82,12 @@ fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> 
         None => String::new(),
     };
     let variables = environment::variables(&world.store, pod, container);
-    let settings = Settings::read(&text, &variables, &arguments, tag(object::text(specification, "/image")))?;
+    let settings = Settings::read(
+        &text,
+        &variables,
+        &arguments,
+        tag(object::text(started::specification(pod, container), "/image")),
+    )?;
     let logo = if settings.logo.ends_with(".svg") { file(&settings.logo).unwrap_or_default() } else { String::new() };
     let logo = logo.find("<svg").map_or(String::new(), |begin| logo[begin..].to_owned());
     Ok(Server { settings, provider: provider::Known::default(), logo })
