@@ -35,7 +35,7 @@ pub const VOLUMES: List = list(App::Volumes, "volumes", "/volumes/api/namespaces
 pub const TENSORBOARDS: List =
     list(App::Tensorboards, "tensorboards", "/tensorboards/api/namespaces/", "/tensorboards");
 /// The experiments of a namespace.
-pub const EXPERIMENTS: List = list(App::Katib, "experiments", "/katib/fetch_experiments?namespace=", "");
+pub const EXPERIMENTS: List = list(App::Katib, "experiments", "/katib/fetch_experiments/?namespace=", "");
 /// The served models of a namespace.
 pub const MODELS: List = list(App::Models, "models", "/kserve-endpoints/api/namespaces/", "/inferenceservices");
 

@@ -6,6 +6,7 @@
 
 pub mod authentication;
 pub mod credentials;
+pub(crate) mod katib;
 pub mod pod_admission;
 mod pod_defaults;
 pub mod rbac;

@@ -50,6 +50,7 @@ pub fn admit(world: &World, pod: &mut Value) -> Result<(), Status> {
     }
     super::pod_defaults::admit(world, pod)?;
     super::sidecar_injection::admit(world, pod)?;
+    super::katib::admit_pod(world, pod)?;
     overlong_label(pod).map_or(Ok(()), |why| {
         Err(Status::new(422, "Invalid", format!("Pod \"{}\" is invalid: {why}", shown_name(pod))))
     })

@@ -4,6 +4,7 @@ pub mod authservice;
 pub mod dashboard;
 pub mod dex;
 mod express;
+pub mod katib;
 pub mod katib_ui;
 pub mod kfam;
 pub mod kubernetes;
@@ -101,6 +102,13 @@ pub trait Actor: Send + Sync {
         true
     }
 
+    /// Does what a program does that ends by itself, and yields its exit code once it has. Asked whenever its pod has
+    /// changed, until then.
+    fn work(&self, world: &World, pod: &Value, container: &str) -> Option<i64> {
+        let _ = (world, pod, container);
+        None
+    }
+
     /// What the program has written to its log, a line each.
     fn logs(&self, world: &World, pod: &Value, container: &str) -> Vec<String> {
         let _ = (world, pod);
@@ -136,6 +144,12 @@ static CAST: &[(&str, &dyn Actor)] = &[
     ("ml-pipeline/frontend", &pipelines_ui::PipelinesUi),
     ("kfp-frontend", &pipelines_ui::PipelinesUi),
     ("katib-ui", &katib_ui::KatibUi),
+    ("katib-db-manager", &katib::db_manager::DbManager),
+    ("suggestion-hyperopt", &katib::suggestion::Suggestion),
+    ("suggestion-optuna", &katib::suggestion::Suggestion),
+    ("suggestion-goptuna", &katib::suggestion::Suggestion),
+    ("suggestion-skopt", &katib::suggestion::Suggestion),
+    ("file-metrics-collector", &katib::collector::Collector),
     ("mysql", &mysql::Mysql),
     ("metadata-envoy", &metadata_envoy::MetadataEnvoy),
     ("kfp-metadata-envoy", &metadata_envoy::MetadataEnvoy),

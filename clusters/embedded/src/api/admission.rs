@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Status;
 use super::call::Call;
 use super::crd;
+use crate::actors;
 use crate::object::text;
 use crate::store::Key;
 
@@ -35,6 +36,10 @@ pub async fn admit(
     }
     if call.resource.group == crd::GROUP && call.resource.plural == crd::PLURAL && call.route.subresource.is_empty() {
         crd::accept(new);
+    }
+    let experiment = call.resource.group == actors::katib::GROUP && call.resource.plural == "experiments";
+    if experiment && call.route.subresource.is_empty() {
+        crate::access::katib::admit(&call.world, old, new)?;
     }
     Ok(())
 }

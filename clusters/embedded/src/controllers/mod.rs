@@ -18,6 +18,7 @@ pub mod events;
 pub(crate) mod garbage;
 mod istio_root;
 mod jobs;
+pub(crate) mod katib;
 pub mod label_selector;
 mod managers;
 mod namespaces;
@@ -74,6 +75,9 @@ static CONTROLLERS: &[Controller] = &[
     pvc_viewers::CONTROLLER,
     workflows::CONTROLLER,
     persistence_agent::CONTROLLER,
+    katib::experiments::CONTROLLER,
+    katib::suggestions::CONTROLLER,
+    katib::trials::CONTROLLER,
 ];
 
 /// Starts all controllers; they run until `stop`.

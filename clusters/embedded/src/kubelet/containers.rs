@@ -125,18 +125,15 @@ fn since(written: &str) -> Duration {
 }
 
 fn running(world: &World, pod: &Value, container: &Value, mut status: Value) -> Step {
+    let actor = actors::playing(text(container, "/image"));
+    if let Some(code) = actor.and_then(|actor| actor.work(world, pod, text(container, "/name"))) {
+        return ended(status, code);
+    }
     if let Program::For(duration, code) = program(pod, container) {
-        let started = status.pointer("/state/running/startedAt").cloned().unwrap_or_default();
-        let left = duration.saturating_sub(since(started.as_str().unwrap_or_default()));
+        let started = text(&status, "/state/running/startedAt");
+        let left = duration.saturating_sub(since(started));
         if left.is_zero() {
-            let reason = if code == 0 { "Completed" } else { "Error" };
-            status["state"] = json!({"terminated": {
-                "exitCode": code, "reason": reason, "startedAt": started, "finishedAt": now(),
-                "containerID": status["containerID"],
-            }});
-            status["ready"] = json!(false);
-            status["started"] = json!(false);
-            return Step { status, ends_in: None };
+            return ended(status, code);
         }
         status["ready"] = json!(true);
         return Step { status, ends_in: Some(left) };
@@ -144,6 +141,17 @@ fn running(world: &World, pod: &Value, container: &Value, mut status: Value) -> 
     // Readiness that was reached is kept: the played programs do not lose theirs.
     let ready = status["ready"] == json!(true) || is_ready(world, pod, container);
     status["ready"] = json!(ready);
+    Step { status, ends_in: None }
+}
+
+fn ended(mut status: Value, code: i64) -> Step {
+    let reason = if code == 0 { "Completed" } else { "Error" };
+    status["state"] = json!({"terminated": {
+        "exitCode": code, "reason": reason, "startedAt": text(&status, "/state/running/startedAt"),
+        "finishedAt": now(), "containerID": status["containerID"],
+    }});
+    status["ready"] = json!(false);
+    status["started"] = json!(false);
     Step { status, ends_in: None }
 }
 

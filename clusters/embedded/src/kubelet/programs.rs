@@ -25,7 +25,9 @@ pub enum Program {
 pub fn program(pod: &Value, container: &Value) -> Program {
     let image = text(container, "/image");
     let lasting = matches!(text(pod, "/spec/restartPolicy"), "" | "Always");
-    if lasting || actors::playing(image).is_some() || actors::repository(image).ends_with("/pause") {
+    // A proxy does not know when the program beside it has ended.
+    let proxy = super::is_istio_proxy(image);
+    if lasting || proxy || actors::playing(image).is_some() || actors::repository(image).ends_with("/pause") {
         return Program::Forever;
     }
     match ending(container) {

@@ -1,6 +1,9 @@
 //! The few commands that every container knows here. They see the container's environment and mounted files, nothing of
 //! this machine.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::shell;
@@ -10,23 +13,56 @@ use crate::object::{list, name, text};
 use crate::platform::World;
 
 /// Their names.
-pub(super) const KNOWN: &[&str] =
-    &["cat", "echo", "env", "exit", "false", "hostname", "ls", "printenv", "pwd", "sh", "sleep", "test", "true"];
+pub(super) const KNOWN: &[&str] = &[
+    "cat", "echo", "env", "exit", "false", "hostname", "ls", "printenv", "printf", "pwd", "sh", "sleep", "test", "true",
+];
+
+/// Files that commands have written, by path.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// Where a command runs.
 pub(super) struct Place<'a> {
     pub(super) world: &'a World,
     pub(super) pod: &'a Value,
     pub(super) container: &'a str,
+    /// What stands after a script: `$0`, `$1` and so on.
+    pub(super) arguments: &'a [String],
+    /// Where files may be written, if they may.
+    pub(super) files: Option<&'a RefCell<Files>>,
 }
 
 impl Place<'_> {
-    /// The value of an environment variable.
+    /// The value of an environment variable, or of an argument.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        self.variables().remove(name)
+        match name {
+            "@" | "*" => Some(self.arguments.iter().skip(1).cloned().collect::<Vec<_>>().join(" ")),
+            "#" => Some(self.arguments.len().saturating_sub(1).to_string()),
+            number if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.arguments.get(number.parse::<usize>().ok()?).cloned()
+            }
+            name => self.variables().remove(name),
+        }
     }
 
-    fn variables(&self) -> std::collections::BTreeMap<String, String> {
+    /// Writes a file.
+    ///
+    /// # Errors
+    /// Nothing can be written here.
+    pub(super) fn write(&self, path: &str, bytes: Vec<u8>, appends: bool) -> Result<(), String> {
+        if matches!(path, "/dev/null" | "/dev/stdout" | "/dev/stderr") {
+            return Ok(());
+        }
+        let files = self.files.ok_or("redirections are not played")?;
+        let mut files = files.borrow_mut();
+        let file = files.entry(path.to_owned()).or_default();
+        if !appends {
+            file.clear();
+        }
+        file.extend(bytes);
+        Ok(())
+    }
+
+    fn variables(&self) -> BTreeMap<String, String> {
         let mut all = environment::variables(&self.world.store, self.pod, self.container);
         all.insert("HOSTNAME".to_owned(), name(self.pod).to_owned());
         all
@@ -50,7 +86,10 @@ pub(super) fn run(place: &Place<'_>, words: &[String], stdin: &[u8]) -> Option<E
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if is_shell(program) {
         return Some(match arguments.as_slice() {
-            ["-c" | "-ec", script, ..] => shell::run(place, script, stdin),
+            ["-c" | "-ec" | "-cu" | "-ecu", script, ..] => {
+                let rest = words.get(3..).unwrap_or_default();
+                shell::run(&Place { arguments: rest, ..*place }, script, stdin)
+            }
             [] | ["-s"] => shell::run(place, &String::from_utf8_lossy(stdin), b""),
             _ => failed(2, &format!("{program}: only -c SCRIPT is played")),
         });
@@ -62,6 +101,8 @@ pub(super) fn run(place: &Place<'_>, words: &[String], stdin: &[u8]) -> Option<E
         ("exit", rest) => failed(rest.first().and_then(|code| code.parse().ok()).unwrap_or(0), ""),
         ("echo", ["-n", rest @ ..]) => wrote(rest.join(" ")),
         ("echo", rest) => wrote(format!("{}\n", rest.join(" "))),
+        ("printf", [format, rest @ ..]) => wrote(formatted(format, rest)),
+        ("mkdir", _) if place.files.is_some() => Ended::default(),
         ("pwd", _) => wrote("/\n".to_owned()),
         ("hostname", _) => wrote(format!("{}\n", name(place.pod))),
         ("env", []) | ("printenv", []) => {
@@ -101,7 +142,39 @@ pub(super) fn joined(mut first: Ended, second: Ended) -> Ended {
     first
 }
 
+/// `printf`: `%s` and `%d` take an argument each, again and again until none is left; `\\n` and `\\t` are known.
+fn formatted(format: &str, arguments: &[&str]) -> String {
+    let (mut whole, mut rest) = (String::new(), arguments.iter());
+    loop {
+        let mut chars = format.chars();
+        let mut takes = false;
+        while let Some(c) = chars.next() {
+            match c {
+                '%' => match chars.next() {
+                    Some('s' | 'd' | 'i' | 'b') => {
+                        takes = true;
+                        whole.push_str(rest.next().copied().unwrap_or_default());
+                    }
+                    other => whole.extend(other),
+                },
+                '\\' => match chars.next() {
+                    Some('n') => whole.push('\n'),
+                    Some('t') => whole.push('\t'),
+                    other => whole.extend(other),
+                },
+                c => whole.push(c),
+            }
+        }
+        if !takes || rest.len() == 0 {
+            return whole;
+        }
+    }
+}
+
 fn file(place: &Place<'_>, path: &str) -> Option<String> {
+    if let Some(written) = place.files.and_then(|files| files.borrow().get(path).cloned()) {
+        return Some(String::from_utf8_lossy(&written).into_owned());
+    }
     environment::file(&place.world.store, place.pod, place.container, path)
 }
 

@@ -99,7 +99,13 @@ impl Command {
         let image = container.map(|container| text(container, "/image")).unwrap_or_default();
         let played = actors::playing(image)
             .and_then(|actor| actor.exec(&self.world, &self.pod, &self.container, &self.words, stdin));
-        let place = commands::Place { world: &self.world, pod: &self.pod, container: &self.container };
+        let place = commands::Place {
+            world: &self.world,
+            pod: &self.pod,
+            container: &self.container,
+            arguments: &[],
+            files: None,
+        };
         played.or_else(|| commands::run(&place, &self.words, stdin)).ok_or_else(|| {
             let word = self.words.first().map(String::as_str).unwrap_or_default();
             let why = format!(

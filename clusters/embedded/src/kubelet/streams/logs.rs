@@ -1,5 +1,6 @@
 //! What a container has written.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +104,18 @@ fn written(world: &World, pod: &Value, container: &Value) -> Vec<String> {
         && let Some(last) = status.pointer("/state/terminated").or_else(|| status.pointer("/lastState/terminated"))
     {
         let complaint = text(last, "/message");
-        return if complaint.is_empty() { Vec::new() } else { vec![complaint.to_owned()] };
+        if !complaint.is_empty() {
+            return vec![complaint.to_owned()];
+        }
+        return match actors::playing(text(container, "/image")) {
+            Some(actor) => actor.logs(world, pod, name),
+            None => {
+                let files = RefCell::default();
+                let ended = super::play(world, (pod, name), &super::command(container), &files).unwrap_or_default();
+                let log = [ended.stdout, ended.stderr].concat();
+                String::from_utf8_lossy(&log).lines().map(str::to_owned).collect()
+            }
+        };
     }
     match actors::playing(text(container, "/image")) {
         Some(actor) => actor.logs(world, pod, name),

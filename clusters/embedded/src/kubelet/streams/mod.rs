@@ -4,6 +4,7 @@
 //! Clients come over WebSocket (`v5.channel.k8s.io`, `v4.channel.k8s.io`); a port-forward also with SPDY/3.1, alone or
 //! inside a WebSocket, as kubectl does it. Bytes that a client sends go to nothing but a played program.
 
+mod arithmetic;
 mod commands;
 mod exec;
 mod logs;
@@ -13,16 +14,37 @@ mod shell;
 mod spdy;
 mod websocket;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use axum::body::Body;
 use http::{Request, Response};
 use serde_json::Value;
 
+use crate::actors::Ended;
 use crate::api::Status;
 use crate::api::query::Query;
 use crate::object::{list, name, text};
 use crate::platform::World;
+
+pub(crate) use commands::Files;
+
+/// Runs the command of a container, with files to read and write. `None`: there is no such command here.
+pub(crate) fn play(
+    world: &World,
+    (pod, container): (&Value, &str),
+    words: &[String],
+    files: &RefCell<Files>,
+) -> Option<Ended> {
+    let place = commands::Place { world, pod, container, arguments: &[], files: Some(files) };
+    commands::run(&place, words, b"")
+}
+
+/// Command and arguments of a container.
+pub(crate) fn command(container: &Value) -> Vec<String> {
+    let words = list(container, "/command").iter().chain(list(container, "/args"));
+    words.filter_map(Value::as_str).map(str::to_owned).collect()
+}
 
 /// `GET …/pods/NAME/log?container=&follow=&tailLines=…`
 pub async fn logs(world: Arc<World>, pod: Arc<Value>, request: Request<Body>) -> Response<Body> {

@@ -18,6 +18,7 @@
 
 mod compare;
 mod dashboard;
+mod katib;
 mod kfam;
 mod pipelines_ui;
 mod recorded;
