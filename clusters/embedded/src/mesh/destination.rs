@@ -26,6 +26,16 @@ impl Destination {
         Self::new(authority.host(), from, authority.port_u16().unwrap_or(80))
     }
 
+    /// A pod's own address: no Service, so no DestinationRule names it, and a sidecar passes what goes there on as it is.
+    pub(crate) fn address(port: u16) -> Self {
+        Self { namespace: String::new(), service: String::new(), port }
+    }
+
+    /// Whether it is a pod's own address.
+    pub(crate) fn is_address(&self) -> bool {
+        self.service.is_empty()
+    }
+
     /// The full name, as DestinationRules give it.
     pub(crate) fn host(&self) -> String {
         format!("{}.{}.svc.cluster.local", self.service, self.namespace)

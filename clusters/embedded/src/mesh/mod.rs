@@ -20,6 +20,7 @@ use crate::platform::World;
 pub(crate) mod authentication;
 pub(crate) mod authorization;
 pub(crate) mod block;
+pub(crate) mod client;
 mod condition;
 pub(crate) mod config;
 pub(crate) mod destination;
@@ -28,6 +29,7 @@ pub(crate) mod external;
 pub(crate) mod inbound;
 pub(crate) mod jwt;
 mod keys;
+mod network;
 pub(crate) mod replies;
 pub(crate) mod settings;
 pub mod sidecar;
@@ -75,35 +77,48 @@ pub(crate) const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-ups
 /// Sends a request to `http://<service>.<namespace>.svc.cluster.local:<port>/…` as `caller`. What a real client would
 /// see comes back as a response (503 without endpoints, 403 by policy); so there is no error.
 pub async fn call(world: &Arc<World>, caller: Caller, mut request: Request<Body>) -> Response<Body> {
-    let authority = request.uri().authority().cloned();
-    let authority = authority.or_else(|| request.headers().get(HOST).and_then(|host| host.as_bytes().try_into().ok()));
-    let Some(authority) = authority else {
+    let Some(Aim { destination, found }) = aim(world, &caller, &mut request) else {
         return replies::local(request.headers(), StatusCode::BAD_REQUEST, "");
     };
+    match found {
+        Some(found) => reach(world, caller, &destination, found, request).await,
+        None => replies::local(request.headers(), StatusCode::SERVICE_UNAVAILABLE, replies::CONNECTION_REFUSED),
+    }
+}
+
+/// Where a request is bound for, and what is there; nothing if nobody has that address.
+struct Aim {
+    destination: Destination,
+    found: Option<Found>,
+}
+
+/// Looks up where a request goes, and brings it into the form that it has on the wire. `None` if it names no host.
+fn aim(world: &World, caller: &Caller, request: &mut Request<Body>) -> Option<Aim> {
+    let authority = request.uri().authority().cloned();
+    let authority =
+        authority.or_else(|| request.headers().get(HOST).and_then(|host| host.as_bytes().try_into().ok()))?;
     if !request.headers().contains_key(HOST)
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
     {
         request.headers_mut().insert(HOST, host);
     }
-    let destination = Destination::of(&authority, &caller.namespace);
-    let by_address = authority.host().parse::<IpAddr>().is_ok();
     // As on the wire: the request line carries the path alone.
     if let Some(target) = request.uri().path_and_query().cloned() {
         *request.uri_mut() = target.into();
     }
-    if by_address {
-        let service = config::endpoints(world).service_at(authority.host()).cloned();
-        if let Some((namespace, service)) = service {
-            let destination = Destination { namespace, service, port: destination.port };
-            return send(world, caller, &destination, request).await;
-        }
-        let pod = config::endpoints(world).pod_at(authority.host()).cloned();
-        return match pod {
-            Some(pod) => deliver(world, caller, &destination, (pod, destination.port), request).await,
-            None => replies::local(request.headers(), StatusCode::SERVICE_UNAVAILABLE, replies::CONNECTION_REFUSED),
-        };
+    let destination = Destination::of(&authority, &caller.namespace);
+    let endpoints = config::endpoints(world);
+    if authority.host().parse::<IpAddr>().is_err() {
+        let found = Some(endpoints.find(&destination));
+        return Some(Aim { destination, found });
     }
-    send(world, caller, &destination, request).await
+    if let Some((namespace, service)) = endpoints.service_at(authority.host()).cloned() {
+        let destination = Destination { namespace, service, port: destination.port };
+        let found = Some(endpoints.find(&destination));
+        return Some(Aim { destination, found });
+    }
+    let found = endpoints.pod_at(authority.host()).cloned().map(|pod| Found::Pod(pod, destination.port));
+    Some(Aim { destination: Destination::address(destination.port), found })
 }
 
 /// Sends a request to a Service.
@@ -113,7 +128,18 @@ pub(crate) async fn send(
     destination: &Destination,
     request: Request<Body>,
 ) -> Response<Body> {
-    match config::endpoints(world).find(destination) {
+    let found = config::endpoints(world).find(destination);
+    reach(world, caller, destination, found, request).await
+}
+
+async fn reach(
+    world: &Arc<World>,
+    caller: Caller,
+    destination: &Destination,
+    found: Found,
+    request: Request<Body>,
+) -> Response<Body> {
+    match found {
         Found::NoService => replies::local(request.headers(), StatusCode::SERVICE_UNAVAILABLE, ""),
         Found::NoPod => {
             replies::local(request.headers(), StatusCode::SERVICE_UNAVAILABLE, replies::NO_HEALTHY_UPSTREAM)
@@ -130,8 +156,11 @@ async fn deliver(
     mut request: Request<Body>,
 ) -> Response<Body> {
     let started = Instant::now();
-    let unavailable =
-        |request: &Request<Body>, text| replies::local(request.headers(), StatusCode::SERVICE_UNAVAILABLE, text);
+    let unavailable = |request: &Request<Body>, text| {
+        let mut reply = replies::local(request.headers(), StatusCode::SERVICE_UNAVAILABLE, text);
+        reply.extensions_mut().insert(NotConnected(text));
+        reply
+    };
     let config = config::config(world);
     let guarded = config.is_some() && sidecar::is_present(&pod) && sidecar::guards(&pod, port);
     if let Some(config) = &config {
@@ -140,7 +169,7 @@ async fn deliver(
             authentications: &config.peer_authentications,
             root_namespace: &config.settings.root_namespace,
             auto_mtls: config.settings.auto_mtls,
-            from: (&caller.namespace, caller.in_mesh),
+            from: (&caller.namespace, caller.in_mesh && !destination.is_address()),
             to: destination,
             pod: &pod,
             port: (port, guarded),
@@ -179,6 +208,11 @@ async fn deliver(
     }
     timed(reply, &caller, started)
 }
+
+/// Marks the answer that stands for a connection that did not come about: a sidecar gives it, a program without one has
+/// an error of its socket instead.
+#[derive(Debug, Clone, Copy)]
+struct NotConnected(&'static str);
 
 /// Pods have no addresses that a policy could know: all traffic seems to come from here.
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -11,6 +11,9 @@ pub(crate) const NO_HEALTHY_UPSTREAM: &str = "no healthy upstream";
 /// What Envoy answers when nobody listens at the endpoint (recorded: session upstream down).
 pub(crate) const CONNECTION_REFUSED: &str = "upstream connect error or disconnect/reset before headers. reset reason: \
      remote connection failure, transport failure reason: delayed connect error: Connection refused";
+/// What Envoy answers when a connection does not come about in time (seen with a CNI that enforces NetworkPolicies).
+pub(crate) const CONNECTION_TIMEOUT: &str = "upstream connect error or disconnect/reset before headers. retried and the \
+     latest reset reason: connection timeout";
 /// What Envoy answers when the peer does not speak TLS.
 pub(crate) const NOT_TLS: &str = "upstream connect error or disconnect/reset before headers. reset reason: remote \
      connection failure, transport failure reason: TLS_error:|268435703:SSL \

@@ -51,6 +51,15 @@ pub fn user(visit: &Visit, settings: &Settings, headers: &HeaderMap) -> Answered
         let why = format!("BadRequestError: {NOT_BEARER}: {NOT_BEARER}");
         return Err(Refusal::unauthenticated(&format!("[{NO_HEADER}, {why}]")));
     };
+    // Who may not ask for reviews is told nothing of any token.
+    let (own, review) = (own(visit), Attributes::resource("create", "authentication.k8s.io", "tokenreviews", "", ""));
+    if !authorize(&visit.world, &own, &review) {
+        let why = format!(
+            "Authentication failure: {}: Failed to authenticate token review",
+            forbidden(&own, &review).message
+        );
+        return Err(Refusal::unauthenticated(&format!("[{NO_HEADER}, {why}]")));
+    }
     match tokens::validate(&visit.world, token, &[&settings.audience]) {
         Some(valid) if !valid.audiences.is_empty() => Ok(valid.user.name),
         _ => {
@@ -59,6 +68,12 @@ pub fn user(visit: &Visit, settings: &Settings, headers: &HeaderMap) -> Answered
             Err(Refusal::unauthenticated(&format!("[{NO_HEADER}, {why}]")))
         }
     }
+}
+
+/// The account that the API server runs as.
+fn own(visit: &Visit) -> UserInfo {
+    let caller = visit.as_caller();
+    UserInfo::service_account(&caller.namespace, &caller.service_account, "")
 }
 
 /// Refuses whoever may not.
@@ -75,8 +90,7 @@ pub fn check(visit: &Visit, settings: &Settings, headers: &HeaderMap, wish: &Wis
         "(request: &ResourceAttributes{{Namespace:{namespace},Verb:{verb},Group:{group},Version:v1beta1,\
          Resource:{resource},Subresource:,Name:{name},}})"
     );
-    let caller = visit.as_caller();
-    let own = UserInfo::service_account(&caller.namespace, &caller.service_account, "");
+    let own = own(visit);
     let review = Attributes::resource("create", "authorization.k8s.io", "subjectaccessreviews", "", "");
     if !authorize(&visit.world, &own, &review) {
         let why = forbidden(&own, &review).message;

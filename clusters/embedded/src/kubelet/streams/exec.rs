@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::websocket::{self, Socket};
-use super::{chosen, commands, status};
+use super::{chosen, commands, curl, status};
 use crate::actors::{self, Ended};
 use crate::api::Status;
 use crate::api::query::Query;
@@ -74,7 +74,7 @@ impl Command {
     async fn run(self, mut socket: Socket) {
         let stdin =
             if self.stdin && commands::reads_stdin(&self.words) { read_stdin(&mut socket).await } else { Vec::new() };
-        let status = match self.outcome(&stdin) {
+        let status = match self.outcome(&stdin).await {
             Ok(ended) => {
                 for (channel, bytes) in [(STDOUT, &ended.stdout), (STDERR, &ended.stderr)] {
                     for chunk in bytes.chunks(CHUNK) {
@@ -94,9 +94,13 @@ impl Command {
     }
 
     /// What the played program, or else the few commands that are known everywhere, make of it.
-    fn outcome(&self, stdin: &[u8]) -> Result<Ended, Value> {
+    async fn outcome(&self, stdin: &[u8]) -> Result<Ended, Value> {
         let container = super::super::container(&self.pod, &self.container);
         let image = container.map(|container| text(container, "/image")).unwrap_or_default();
+        // Istio's distroless images hold the proxy alone.
+        if curl::is_curl(&self.words) && !image.contains("distroless") {
+            return Ok(curl::run(&self.world, &self.pod, &self.words).await);
+        }
         let played = actors::playing(image)
             .and_then(|actor| actor.exec(&self.world, &self.pod, &self.container, &self.words, stdin));
         let place = commands::Place {
@@ -110,7 +114,7 @@ impl Command {
             let word = self.words.first().map(String::as_str).unwrap_or_default();
             let why = format!(
                 "error executing command in container: failed to exec in container: exec: \"{word}\": executable file not \
-                 found in $PATH (the embedded reference platform plays only {})",
+                 found in $PATH (the embedded reference platform plays only curl, {})",
                 commands::KNOWN.join(", "),
             );
             Status::internal(why).to_value()

@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod commands;
+mod curl;
 mod exec;
 mod logs;
 mod pod_port;
