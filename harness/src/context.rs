@@ -121,6 +121,13 @@ impl Ctx {
         self.client.clone()
     }
 
+    /// The Kubernetes API as whoever holds a token sees it. The token is kept out of all reports.
+    pub fn kube_with_token(&self, token: &str) -> Checked<kube::Client> {
+        self.secret(token);
+        let theirs = self.shared.kubernetes.with_token(token)?;
+        Ok(theirs.client(&self.user_agent(), self.recorder.clone()))
+    }
+
     /// Access to the objects of a kind, in a namespace or (if that is empty) everywhere; discovery is asked once per
     /// run. [`Stop::Skipped`] if the platform does not serve the kind.
     pub async fn objects(&self, api_version: &str, kind: &str, namespace: &str) -> Checked<Api<DynamicObject>> {

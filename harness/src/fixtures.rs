@@ -52,7 +52,14 @@ impl Fixtures {
                 .downcast::<F>()
                 .map_err(|_| Stop::errored("precondition", format!("{} is of another type", F::NAME))),
             Err(stop @ Stop::Skipped(_)) => Err(stop),
-            Err(stop) if own => Err(Stop::errored("precondition", format!("there is no {}: {stop}", F::NAME))),
+            Err(stop) if own => {
+                let lacking = Stop::errored("precondition", format!("there is no {}: {stop}", F::NAME));
+                let next = if let Stop::Errored(problem) = stop { problem.next } else { None };
+                Err(match next {
+                    Some(next) => lacking.fix(next),
+                    None => lacking,
+                })
+            }
             Err(_) => Err(Stop::Skipped(Skip::BlockedBy { id: entry.maker.to_owned() })),
         }
     }

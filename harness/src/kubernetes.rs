@@ -9,6 +9,7 @@ use ::http::{HeaderValue, Request, Response};
 use futures::future::BoxFuture;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::client::Body;
+use kube::config::AuthInfo;
 use kube::core::{GroupVersion, GroupVersionKind};
 use kube::discovery::{ApiGroup, Scope};
 use reports::model::EventKind;
@@ -23,6 +24,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Kubernetes {
     shared: kube::Client,
+    config: kube::Config,
     namespace: String,
     kinds: Arc<Kinds>,
 }
@@ -38,7 +40,7 @@ impl Kubernetes {
         config.default_retry = false;
         config.connect_timeout = config.connect_timeout.map_or(Some(CONNECT), |bound| Some(bound.min(CONNECT)));
         let namespace = config.default_namespace.clone();
-        Ok(Self { shared: kube::Client::try_from(config)?, namespace, kinds: Arc::default() })
+        Ok(Self { shared: kube::Client::try_from(config.clone())?, config, namespace, kinds: Arc::default() })
     }
 
     /// A client without evidence, for what the run itself does.
@@ -59,6 +61,16 @@ impl Kubernetes {
             recorded(shared.clone(), recorder.clone(), request)
         });
         kube::Client::new(service, self.namespace.clone())
+    }
+
+    /// A client that comes with a token of its own instead of the run's credentials, and asks the same server.
+    ///
+    /// # Errors
+    /// If the certificates of the configuration cannot be used.
+    pub(crate) fn with_token(&self, token: &str) -> Result<Self, kube::Error> {
+        let mut config = self.config.clone();
+        config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
+        Self::new(config)
     }
 
     /// How the API server names the resource of a kind, asked once per run; `None` if it does not serve the kind.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod context;
 pub mod engine;
 pub mod evidence;
+pub mod exec;
 pub mod exit;
 pub mod fault;
 pub mod fixtures;

@@ -1,5 +1,6 @@
 //! The checks of the conformance suite, one file a topic, and the faults that each must notice.
 
+pub mod accounts;
 pub mod applications;
 pub mod contributors;
 pub mod dashboard;
@@ -10,10 +11,12 @@ pub mod identity;
 pub mod install;
 pub mod isolation;
 pub mod login;
+pub mod mesh;
 pub mod metadata;
 pub mod notebooks;
 pub mod objects;
 pub mod pipelines;
+pub mod probe;
 pub mod profiles;
 pub mod reach;
 pub mod recognise;
@@ -36,9 +39,11 @@ pub static SUITES: &[&Suite] = &[
     &profiles::SUITE,
     &contributors::SUITE,
     &isolation::SUITE,
+    &mesh::SUITE,
     &notebooks::SUITE,
     &volumes::SUITE,
     &tensorboards::SUITE,
+    &accounts::SUITE,
     &pipelines::SUITE,
     &data::SUITE,
 ];

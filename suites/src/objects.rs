@@ -89,6 +89,8 @@ pub const AUTHORIZATION_POLICY: Kind =
 /// Istio's rules of which tokens are good.
 pub const REQUEST_AUTHENTICATION: Kind =
     kind("security.istio.io", "v1beta1", "RequestAuthentication", "requestauthentications");
+/// Istio's say on mutual TLS.
+pub const PEER_AUTHENTICATION: Kind = kind("security.istio.io", "v1beta1", "PeerAuthentication", "peerauthentications");
 /// Runs of Kubeflow Pipelines, as Argo has them.
 pub const WORKFLOW: Kind = kind("argoproj.io", "v1alpha1", "Workflow", "workflows");
 /// Schedules of Kubeflow Pipelines.

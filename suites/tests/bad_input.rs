@@ -17,6 +17,8 @@ mod manifests;
 mod outputs;
 #[path = "bad_input/platform.rs"]
 mod platform;
+#[path = "bad_input/probes.rs"]
+mod probes;
 #[path = "bad_input/program.rs"]
 mod program;
 #[path = "bad_input/wire.rs"]

@@ -91,13 +91,20 @@ pub(super) fn plan(selection: &Selection, version: &Version, read_only: bool) ->
         _ = writeln!(out, "objects of these kinds at most, by {}; all are labelled", writers.join(", "));
         _ = writeln!(out, "         {RUN_LABEL}=<run> and removed when their check ends:");
         _ = writeln!(out, "         {}", names(KINDS.iter().map(|kind| kind.plural)));
+        out.push_str(
+            "         Among the pods are probes: one small container each, with curl, from which requests are sent\n",
+        );
+        out.push_str(
+            "         inside the cluster; their image is that of Istio's proxies unless --probe-image is given.\n",
+        );
     }
     out.push_str("\nneeds    get and list of all objects; get and create pods/portforward in istio-system, unless\n");
     out.push_str(
         "         --gateway-url is given; create serviceaccounts/token for the default profile's default-editor",
     );
     if !writers.is_empty() {
-        out.push_str(";\n         create, get, list and delete of the kinds above");
+        out.push_str(";\n         create, get, list and delete of the kinds above; get and create pods/exec in kubeflow and in\n");
+        out.push_str("         the run's own namespaces; create serviceaccounts/token there");
     }
     out.push('\n');
     out

@@ -90,6 +90,7 @@ impl Run {
         environment.jobs = self.jobs();
         environment.without.clone_from(&self.options.platform.without);
         environment.notes.extend(self.left_out());
+        environment.probe_image.clone_from(&self.options.run.probe_image);
         environment.read_only = self.options.run.read_only;
         environment.keep = self.options.run.keep;
         environment.profiles = self.options.run.profile.iter().map(|profile| profile.name().to_owned()).collect();

@@ -136,6 +136,10 @@ pub struct RunOptions {
     #[arg(long, env = "CONFORMANCE_READ_ONLY", value_parser = BoolishValueParser::new())]
     pub read_only: bool,
 
+    /// The image of the pods that send requests inside the cluster; it has curl and sleep [default: the one that the platform's proxies run]
+    #[arg(long, env = "CONFORMANCE_PROBE_IMAGE", value_name = "IMAGE")]
+    pub probe_image: Option<String>,
+
     /// How many checks may run at once [default: two a core, at least 16]
     #[arg(long, env = "CONFORMANCE_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,

@@ -37,6 +37,8 @@ pub struct Environment {
     pub others: Vec<User>,
     /// The parts of the platform that the site is said to leave out.
     pub without: Vec<&'static Part>,
+    /// The image of the pods that send requests inside the cluster, if not one of the platform's.
+    pub probe_image: Option<String>,
     /// How many checks may run at once; at least one.
     pub jobs: usize,
     /// Creates nothing: checks that write are skipped, and nothing is cleaned up.
@@ -84,6 +86,7 @@ impl Environment {
             user,
             others,
             without: Vec::new(),
+            probe_image: None,
             jobs: default_jobs(),
             read_only: false,
             keep: false,

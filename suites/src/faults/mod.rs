@@ -17,6 +17,7 @@
 //! - `profile-objects-unowned`: what the profile controller makes does not belong to the Profile.
 //! - `profile-takes-namespaces-over`: the profile controller takes over namespaces that are somebody else's.
 
+pub mod accounts;
 pub mod contributors;
 pub mod dashboard;
 pub mod gate;
@@ -25,6 +26,7 @@ pub mod identity;
 pub mod install;
 pub mod isolation;
 pub mod login;
+pub mod mesh;
 pub mod pipelines;
 pub mod profiles;
 pub mod workspaces;

@@ -5,12 +5,10 @@ use clusters::versions::credentials::DEFAULT_PROFILE;
 use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Severity, Stop, check};
 use http::Method;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::Api;
-use kube::api::PostParams;
 
 use super::seen::{DASHBOARD, Seen, differs, seen};
+use crate::accounts::EDITOR as ACCOUNT;
+use crate::accounts::token::{self, Wanted};
 use crate::faults::{gate, identity as faults};
 use crate::objects::{self, PROFILE, REQUEST_AUTHENTICATION};
 
@@ -40,34 +38,12 @@ pub static CHECKS: &[Check] = &[check(
 .after(&["AUT-001"])
 .breaks_on(&[&gate::REMOVED_A, &faults::AUDIENCE_UNCHECKED_A, &gate::TOKENS_UNCHECKED_B])];
 
-const ACCOUNT: &str = "default-editor";
-
 /// The default profile's namespace, or that of any profile.
 async fn profile_namespace(cx: &Ctx) -> Checked<String> {
     let profiles = objects::all(cx, PROFILE).await?;
     let mut names: Vec<&str> = profiles.iter().map(objects::name).collect();
     names.sort_by_key(|name| *name != DEFAULT_PROFILE);
     names.first().map(|name| (*name).to_owned()).ok_or_else(|| Stop::absent("Profile"))
-}
-
-/// A token of the account that lasts ten minutes, the shortest that Kubernetes gives.
-async fn token(cx: &Ctx, namespace: &str, audience: Option<&str>) -> Checked<String> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(cx.kube(), namespace);
-    let request = TokenRequest {
-        spec: TokenRequestSpec {
-            audiences: audience.map(str::to_owned).into_iter().collect(),
-            expiration_seconds: Some(600),
-            ..TokenRequestSpec::default()
-        },
-        ..TokenRequest::default()
-    };
-    let made = accounts.create_token_request(ACCOUNT, &PostParams::default(), &request).await?;
-    let token = made.status.map(|status| status.token).unwrap_or_default();
-    if token.is_empty() {
-        return Err(Stop::errored("kubernetes", format!("no token for service account {namespace}/{ACCOUNT}")));
-    }
-    cx.secret(&token);
-    Ok(token)
 }
 
 /// Whether the gateway is told of another issuer than Dex.
@@ -87,7 +63,8 @@ async fn service_account(cx: &Ctx) -> Checked {
         tries.push(("a service account's token for the gateway", promised, account));
     }
     for (what, audience, wanted) in tries {
-        let token = token(cx, &namespace, audience).await?;
+        let token = Wanted { namespace: &namespace, account: ACCOUNT, audience, secret: None };
+        let token = token::ask(cx, token).await?;
         let answer = cx.browser().request(Method::GET, DASHBOARD).bearer(&token).send().await?;
         let actual = seen(cx, &answer);
         if actual != wanted {

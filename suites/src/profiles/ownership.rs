@@ -38,7 +38,7 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(SECURITY)
     .writes()
-    .within(Seconds(90))
+    .within(Seconds(240))
     .after(&["PRF-020"])
     .breaks_on(&[&faults::TAKES_OVER, &KFAM_STOPPED]),
     check(
@@ -105,7 +105,7 @@ pub static CHECKS: &[Check] = &[
 ];
 
 /// How many looks in a row must find nothing, how far apart they are, and how long all may take.
-const QUIET: (u32, Duration, Duration) = (8, Duration::from_millis(150), Duration::from_secs(30));
+const QUIET: (u32, Duration, Duration) = (8, Duration::from_millis(150), Duration::from_secs(90));
 
 async fn not_taken_over(cx: &Ctx) -> Checked {
     let mut homes = Vec::new();
