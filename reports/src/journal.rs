@@ -65,6 +65,17 @@ pub fn fold(log: &[u8]) -> Result<Results, JournalError> {
     Ok(results)
 }
 
+/// Whether the last bytes of a log hold its end, so that the run was not killed.
+#[must_use]
+pub fn ends_well(tail: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Name {
+        entry: String,
+    }
+    let last = tail.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice::<Name>(last).is_ok_and(|name| name.entry == "finished")
+}
+
 /// The entries of a log, up to a last line that was cut off.
 fn entries(log: &[u8]) -> impl Iterator<Item = Result<Entry, JournalError>> {
     let lines: Vec<&[u8]> = log.split(|byte| *byte == b'\n').collect();

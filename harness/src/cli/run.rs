@@ -94,6 +94,7 @@ impl Run {
         environment.read_only = self.options.run.read_only;
         environment.keep = self.options.run.keep;
         environment.profiles = self.options.run.profile.iter().map(|profile| profile.name().to_owned()).collect();
+        environment.killed = report_folder::killed(&reports.root);
         environment.report_dir = reports.folder.clone();
         environment.checks_on = Some(threads.checks());
         let blank = engine::blank(selection, environment.run(), environment.described_target());

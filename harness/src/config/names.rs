@@ -7,7 +7,8 @@ pub(super) const PREFIX: &str = "CONFORMANCE_";
 const OTHERS: &[&str] = &["CONFORMANCE_PASSWORD"];
 
 /// What begins so is read by the tests of this project alone.
-const OF_TESTS: &[&str] = &["CONFORMANCE_TEST_", "CONFORMANCE_RECORDINGS", "CONFORMANCE_LAB"];
+const OF_TESTS: &[&str] =
+    &["CONFORMANCE_TEST_", "CONFORMANCE_RECORDINGS", "CONFORMANCE_OBSERVATIONS", "CONFORMANCE_LAB"];
 
 /// The known name that is most like an unknown one, if any is.
 #[must_use]

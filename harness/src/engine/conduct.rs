@@ -18,7 +18,7 @@ use super::restarts::Restarts;
 use super::schedule::Schedule;
 use super::shared::Shared;
 use crate::evidence::{Recorder, millis};
-use crate::own::{Removed, clear_expired, sweep, undo};
+use crate::own::{Over, Removed, clear, gone, sweep, undo};
 
 /// How long the sweep at the end may take; namespaces take a while.
 const SWEEP_BUDGET: Duration = Duration::from_secs(60);
@@ -132,8 +132,10 @@ impl Conductor {
     }
 
     fn start_janitor(&self) -> JoinHandle<Vec<Removed>> {
-        let (client, run_id) = (self.client.clone(), self.shared.environment.run_id.clone());
-        tokio::spawn(async move { clear_expired(&client, &run_id, Timestamp::now()).await })
+        let environment = &self.shared.environment;
+        let (client, killed, run_id) = (self.client.clone(), environment.killed.clone(), environment.run_id.clone());
+        let is_over = Over { now: Timestamp::now(), killed, own: run_id };
+        tokio::spawn(async move { clear(&client, &is_over).await })
     }
 
     async fn note_janitor(&self, janitor: JoinHandle<Vec<Removed>>) {
@@ -172,7 +174,11 @@ impl Conductor {
             // The sweep has seen everything: what it does not name is gone after all.
             self.results.checks.iter_mut().for_each(|check| check.leaked.clear());
         }
-        for left in swept.left {
+        let namespaces = gone(&self.client, &self.shared.namespaces(), SWEEP_BUDGET).await.unwrap_or_else(|error| {
+            self.note("leftover", format!("the sweep could not look for namespaces: {error}"));
+            Vec::new()
+        });
+        for left in swept.left.into_iter().chain(namespaces) {
             self.note(
                 "leftover",
                 format!("{} was left behind by {}; remove it with: {}", left.text, left.check, left.command),

@@ -1,5 +1,6 @@
 //! What a run runs against, and how.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clusters::versions::Version;
@@ -45,6 +46,8 @@ pub struct Environment {
     pub read_only: bool,
     /// Leaves what the checks created, for a person to look at.
     pub keep: bool,
+    /// The ids of runs that are known to have been killed: what they left behind is removed before it expires.
+    pub killed: BTreeSet<String>,
     /// Looks for leftovers of dead runs at the start and compares the restart counts of the platform's pods: some 30
     /// calls to the API.
     pub housekeeping: bool,
@@ -90,6 +93,7 @@ impl Environment {
             jobs: default_jobs(),
             read_only: false,
             keep: false,
+            killed: BTreeSet::new(),
             housekeeping: true,
             profiles: Vec::new(),
             manifests: None,

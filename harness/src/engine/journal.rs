@@ -1,4 +1,5 @@
-//! The writer of the event log. A disk that is full costs the log, not the run.
+//! The writer of the event log. A disk that is full costs the log, not the run. While a run is alive it holds a lock on
+//! its log: a log without an end that nobody holds is that of a run that was killed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -95,5 +96,8 @@ fn open(path: &Path) -> io::Result<File> {
     options.create_new(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = options.open(path)?;
+    // Where files cannot be locked, what a killed run left goes when it has expired.
+    _ = file.lock();
+    Ok(file)
 }

@@ -1,6 +1,6 @@
 //! What the checks of a run share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reports::journal::Entry;
@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     pub undo: Undo,
     notes: Mutex<Vec<Note>>,
     created: Mutex<BTreeSet<&'static str>>,
+    namespaces: Mutex<BTreeMap<String, &'static str>>,
 }
 
 impl Shared {
@@ -46,6 +47,7 @@ impl Shared {
             undo: Undo::default(),
             notes,
             created: Mutex::default(),
+            namespaces: Mutex::default(),
         }
     }
 
@@ -67,6 +69,16 @@ impl Shared {
     /// An object of a kind is about to be created.
     pub(crate) fn created(&self, kind: &'static Kind) {
         self.created.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.plural);
+    }
+
+    /// A check has made a namespace, or a Profile that brings one of its name.
+    pub(crate) fn made_namespace(&self, name: &str, check: &'static str) {
+        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), check);
+    }
+
+    /// The namespaces that checks have made, each with its check.
+    pub(crate) fn namespaces(&self) -> BTreeMap<String, &'static str> {
+        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The kinds of which objects may have been created.

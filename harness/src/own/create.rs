@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
 use reports::model::{EventKind, Skip};
+use serde_json::json;
 
 use super::{CHECK_LABEL, EXPIRES_ANNOTATION, KINDS, Kind, NEVER, Owned, RUN_LABEL};
 use crate::context::Ctx;
+use crate::engine::Environment;
 use crate::stop::{Checked, Stop};
 
 /// How long after its creation an object of a run that died may be removed by another run. No check and no run takes
@@ -32,6 +34,9 @@ pub(crate) async fn create(cx: &Ctx, mut object: DynamicObject) -> Checked<Dynam
         Ok(created) => {
             let owned = Owned::of(kind, &created);
             let (action, text) = (String::from("created"), owned.to_string());
+            if brings_a_namespace(kind) {
+                cx.shared().made_namespace(&owned.name, cx.check().id);
+            }
             cx.undo().confirm(ticket, owned);
             cx.recorder().record(EventKind::Object { action, object: text });
             Ok(created)
@@ -51,6 +56,34 @@ pub(crate) async fn create(cx: &Ctx, mut object: DynamicObject) -> Checked<Dynam
     }
 }
 
+/// Makes an object that an application has made for this check the check's own: labelled, and remembered to be removed.
+pub(crate) async fn adopt(cx: &Ctx, mut object: DynamicObject) -> Checked {
+    if cx.environment().read_only {
+        return Err(Stop::Skipped(Skip::ReadOnly));
+    }
+    let kind = kind_of(&object)?;
+    let owned = Owned::of(kind, &object);
+    cx.shared().created(kind);
+    if brings_a_namespace(kind) {
+        cx.shared().made_namespace(&owned.name, cx.check().id);
+    }
+    let ticket = cx.undo().expect(owned.clone())?;
+    cx.undo().confirm(ticket, owned.clone());
+    cx.recorder().record(EventKind::Object { action: String::from("created"), object: owned.to_string() });
+    label(cx, &mut object);
+    let ObjectMeta { labels, annotations, uid, .. } = &object.metadata;
+    // Another object of that name is nobody's to label: the uid is part of the patch, and the server refuses to change it.
+    let marks = json!({ "metadata": { "labels": labels, "annotations": annotations, "uid": uid } });
+    let api = kind.api(cx.kube(), object.metadata.namespace.as_deref());
+    api.patch_metadata(&owned.name, &PatchParams::default(), &Patch::Merge(marks)).await?;
+    Ok(())
+}
+
+/// Whether objects of a kind come with a namespace of their name.
+fn brings_a_namespace(kind: &Kind) -> bool {
+    matches!(kind.kind, "Profile" | "Namespace")
+}
+
 fn kind_of(object: &DynamicObject) -> Checked<&'static Kind> {
     let Some(types) = &object.types else {
         return Err(Stop::errored("precondition", "an object without apiVersion and kind cannot be created"));
@@ -64,12 +97,17 @@ fn kind_of(object: &DynamicObject) -> Checked<&'static Kind> {
 
 fn label(cx: &Ctx, object: &mut DynamicObject) {
     let environment = cx.environment();
-    let expires = match (environment.keep, jiff::Timestamp::now().checked_add(EXPIRY)) {
-        (false, Ok(expires)) => expires.to_string(),
-        _ => NEVER.to_owned(),
-    };
     let labels = object.metadata.labels.get_or_insert_default();
     labels.insert(RUN_LABEL.to_owned(), environment.run_id.clone());
     labels.insert(CHECK_LABEL.to_owned(), cx.check().id.to_owned());
-    object.metadata.annotations.get_or_insert_default().insert(EXPIRES_ANNOTATION.to_owned(), expires);
+    object.metadata.annotations.get_or_insert_default().insert(EXPIRES_ANNOTATION.to_owned(), expiry(environment));
+}
+
+/// When what a run makes now may be removed by another run: RFC 3339, or [`NEVER`] if it is to be kept.
+#[must_use]
+pub fn expiry(environment: &Environment) -> String {
+    match (environment.keep, jiff::Timestamp::now().checked_add(EXPIRY)) {
+        (false, Ok(expires)) => expires.to_string(),
+        _ => NEVER.to_owned(),
+    }
 }

@@ -4,15 +4,18 @@
 mod create;
 mod janitor;
 mod kinds;
+mod namespaces;
 mod sweep;
 mod undo;
 
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 
-pub(crate) use create::create;
-pub(crate) use janitor::{Removed, clear_expired};
+pub use create::expiry;
+pub(crate) use create::{adopt, create};
+pub(crate) use janitor::{Over, Removed, clear};
 pub use kinds::{KINDS, Kind};
+pub(crate) use namespaces::gone;
 pub(crate) use sweep::sweep;
 pub(crate) use undo::{Undo, undo};
 

@@ -1,6 +1,9 @@
 //! Who the dashboard thinks its user is, and which namespaces it shows them.
 
+use std::time::Duration;
+
 use harness::check::source;
+use harness::context::Seen;
 use harness::{Check, Checked, Ctx, Explain, Level, Severity, Stop, check};
 use serde_json::Value;
 
@@ -8,6 +11,10 @@ use super::api;
 use crate::faults::{dashboard as faults, gateway};
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
 use crate::objects::{self, AUTHORIZATION_POLICY, PROFILE};
+use crate::tenants;
+
+/// How long a new namespace may take to show.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -120,20 +127,18 @@ async fn namespaces(cx: &Ctx) -> Checked {
             .at(at)
             .because("the dashboard does not see who is logged in: see IDN-001"));
     }
-    let listed = objects::items(&found, "/namespaces");
-    for namespace in owned(cx).await? {
-        let entry = listed.iter().find(|entry| entry["namespace"] == namespace.as_str() && entry["role"] == "owner");
-        if entry.is_none() {
-            return Err(Stop::failed(
-                format!("namespace {namespace} with the role owner"),
-                format!("the namespaces {}", Value::from(listed.to_vec())),
-            )
+    let wait = format!("the dashboard shows every namespace that {user} owns");
+    let wanted = wait.as_str();
+    // A Profile may just be being made, or be a check's that is about to be marked as such.
+    let shown = cx.eventually(wanted, SHOWN_WITHIN, tenants::EVERY, || Box::pin(missing(cx))).await;
+    if let Err(stop) = shown {
+        let Some(namespace) = unseen(cx).await?.into_iter().next() else { return Err(stop) };
+        return Err(stop
             .at(at)
             .because(format!("RoleBinding {namespace}/namespaceAdmin, by which KFAM knows the owner"))
             .fix(format!(
                 "kubectl -n {namespace} get rolebinding namespaceAdmin -o yaml; restart profiles-deployment"
             )));
-        }
     }
     if found.get("isClusterAdmin") == Some(&Value::Bool(true)) {
         cx.finding(
@@ -144,6 +149,24 @@ async fn namespaces(cx: &Ctx) -> Checked {
         );
     }
     Ok(())
+}
+
+/// The namespaces that the user owns and that the dashboard does not show them as its owner.
+async fn unseen(cx: &Ctx) -> Checked<Vec<String>> {
+    let found = match api::json(cx, "/api/workgroup/env-info").await? {
+        Ok((_, found)) => found,
+        Err(stop) => return Err(blame(stop, kfam(cx).await)),
+    };
+    let listed = objects::items(&found, "/namespaces");
+    let is_shown = |namespace: &String| {
+        listed.iter().any(|entry| entry["namespace"] == namespace.as_str() && entry["role"] == "owner")
+    };
+    Ok(owned(cx).await?.into_iter().filter(|namespace| !is_shown(namespace)).collect())
+}
+
+async fn missing(cx: &Ctx) -> Checked<Seen<()>> {
+    let unseen = unseen(cx).await?;
+    Ok(if unseen.is_empty() { Seen::Yes(()) } else { Seen::NotYet(format!("not shown: {}", unseen.join(", "))) })
 }
 
 async fn sign_out(cx: &Ctx) -> Checked {

@@ -7,6 +7,7 @@ pub mod access;
 pub mod api;
 pub mod experiments;
 pub mod health;
+pub mod leftovers;
 pub mod own;
 pub mod packages;
 pub mod recurring;

@@ -12,6 +12,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::api::{self, API};
+use super::leftovers::{Cleared, description};
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
 use crate::objects::{self, PROFILE, label, name, text};
 use crate::tenants;
@@ -69,13 +70,16 @@ pub fn smallest(cx: &Ctx) -> Value {
 
 /// Makes an experiment of this check's.
 pub async fn experiment(cx: &Ctx, namespace: &str, name: &str) -> Checked<String> {
-    let body = json!({"display_name": name, "namespace": namespace, "description": "made by the conformance suite"});
+    let body = json!({"display_name": name, "namespace": namespace});
     made(cx, "experiments", "experiment_id", &body).await
 }
 
 /// Makes something that the API keeps, and remembers to remove it. Yields its id.
 pub async fn made(cx: &Ctx, kind: &'static str, id: &str, body: &Value) -> Checked<String> {
-    let found = api::post(cx, &format!("/{kind}"), body).await?;
+    cx.fixture::<Cleared>().await?;
+    let mut body = body.clone();
+    body["description"] = json!(description(cx));
+    let found = api::post(cx, &format!("/{kind}"), &body).await?;
     let id = text(&found, &format!("/{id}")).to_owned();
     if id.is_empty() {
         return Err(Stop::failed(format!("an id in the answer to POST {API}/{kind}"), found.to_string()));
@@ -92,7 +96,7 @@ pub async fn remove_afterwards(cx: &Ctx, path: &str) -> Checked {
 }
 
 /// A pipeline's versions go before it.
-async fn remove(session: Session, path: String) -> Checked {
+pub(super) async fn remove(session: Session, path: String) -> Checked {
     if let Some(versions) = path.contains("/pipelines/").then(|| format!("{path}/versions"))
         && !path.contains("/versions/")
     {
@@ -136,9 +140,11 @@ pub fn form(file: &str, content: &str) -> Form {
 /// Uploads a pipeline (`upload?…`) or a version (`upload_version?…`). An object store that is away makes the API server
 /// wait: 53 s were seen.
 pub async fn upload(cx: &Ctx, query: &str, file: &str, content: &str) -> Checked<api::Reply> {
+    cx.fixture::<Cleared>().await?;
     let session = cx.user_session().await?;
     let form = form(file, content);
-    let request = session.request(Method::POST, &format!("{API}/pipelines/{query}"));
+    let mark: String = url::form_urlencoded::byte_serialize(description(cx).as_bytes()).collect();
+    let request = session.request(Method::POST, &format!("{API}/pipelines/{query}&description={mark}"));
     api::reply(request.body(&form.kind, form.body).within(Duration::from_secs(75)).send().await?)
 }
 

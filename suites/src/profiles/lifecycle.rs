@@ -252,12 +252,14 @@ async fn corrected(cx: &Ctx) -> Checked {
     })
     .await?;
     let owner = json!({"kind": "User", "name": owner});
+    let editor = contents::account(&home, "default-editor");
     let bindings = [
-        (ADMIN, "kubeflow-admin", owner),
-        ("default-editor", "kubeflow-edit", contents::account(&home, "default-editor")),
+        // In the owner's place and not beside them: KFAM answers nobody while any owner's binding has two subjects.
+        (ADMIN, "kubeflow-admin", owner, json!([mallory.clone()])),
+        ("default-editor", "kubeflow-edit", editor.clone(), json!([editor, mallory])),
     ];
-    for (name, role, subject) in bindings {
-        objects::merge(cx, ROLE_BINDING, &home, name, &json!({"subjects": [subject.clone(), mallory.clone()]})).await?;
+    for (name, role, subject, subjects) in bindings {
+        objects::merge(cx, ROLE_BINDING, &home, name, &json!({"subjects": subjects})).await?;
         let what = format!("RoleBinding {home}/{name} is set right after a stranger was put in");
         until(cx, what, (ROLE_BINDING, &home, name), |found| {
             contents::binding(&home, name, role, &subject, found).into_iter().next()

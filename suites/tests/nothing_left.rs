@@ -1,0 +1,69 @@
+//! Nothing of a run is left in the cluster: every object of the API and every row of Kubeflow Pipelines before and after,
+//! compared one by one: after a run, after Ctrl-C in the middle, and after kill -9 with a run that follows.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+#![cfg(feature = "embedded")]
+
+#[path = "nothing_left/platform.rs"]
+mod platform;
+#[path = "nothing_left/snapshot.rs"]
+mod snapshot;
+
+use std::time::Duration;
+
+use platform::{Platform, Signal};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_after_a_run() {
+    let platform = Platform::start().await;
+    let before = platform.snapshot().await;
+    assert!(before.objects.len() > 300 && before.rows.len() > 5, "{} objects", before.objects.len());
+    let ran = platform.run(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.told);
+    platform.is_again(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_after_an_interrupt() {
+    let platform = Platform::start().await;
+    let before = platform.snapshot().await;
+    let mut run = platform.spawn(&[]);
+    platform.has_made_something(&before).await;
+    run.send(Signal::Interrupt);
+    let ran = run.ends();
+    assert_eq!(ran.code, 130, "{}", ran.told);
+    platform.is_again(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_leaves_is_removed_by_the_next() {
+    let platform = Platform::start().await;
+    let before = platform.snapshot().await;
+    let mut run = platform.spawn(&[]);
+    platform.has_made_something(&before).await;
+    run.send(Signal::Kill);
+    run.ends();
+    // Nothing is left by itself: what is compared below was there.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let left = before.differences(&platform.snapshot().await);
+    assert!(left.iter().any(|one| one.contains("Profile")), "{left:#?}");
+    assert!(left.iter().any(|one| one.starts_with("rows of")), "{left:#?}");
+
+    let ran = platform.run(&["pipelines"]);
+    assert_eq!(ran.code, 0, "{}", ran.told);
+    assert!(ran.told.contains("had left behind"), "{}", ran.told);
+    platform.is_again(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_leaves_what_a_living_run_has_made() {
+    let platform = Platform::start().await;
+    let before = platform.snapshot().await;
+    let run = platform.spawn(&[]);
+    platform.has_made_something(&before).await;
+    let beside = platform.run(&["profiles::PRF-020"]);
+    assert_eq!(beside.code, 0, "{}", beside.told);
+    assert!(!beside.told.contains("had left behind"), "{}", beside.told);
+    let ran = run.ends();
+    assert_eq!(ran.code, 0, "{}", ran.told);
+    platform.is_again(&before).await;
+}

@@ -1,0 +1,147 @@
+//! A platform that outlives the runs against it, and the runs: the real program, with reports in one folder.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clusters::versions::credentials::{DEFAULT_PASSWORD, EMBEDDED_USERS};
+use clusters::{Embedded, Provided, Provider, versions};
+use tokio_util::sync::CancellationToken;
+
+use super::snapshot::{self, Snapshot};
+
+/// How long the cluster may take to end what hangs on removed objects: namespaces go after their Profiles.
+const SETTLES_WITHIN: Duration = Duration::from_secs(30);
+/// How long a run may take until it has made something.
+const MAKES_WITHIN: Duration = Duration::from_secs(120);
+/// How often is looked.
+const EVERY: Duration = Duration::from_millis(50);
+
+pub struct Platform {
+    provided: Provided,
+    client: kube::Client,
+    folder: tempfile::TempDir,
+}
+
+/// What a run gets from outside.
+pub enum Signal {
+    Interrupt,
+    Kill,
+}
+
+/// A run under way.
+pub struct Running(Child);
+
+/// What came of a run.
+pub struct Ran {
+    pub code: i32,
+    /// Everything that it printed.
+    pub told: String,
+}
+
+impl Platform {
+    pub async fn start() -> Self {
+        harness::init();
+        let embedded = Embedded::new(versions::named("1.9.1").unwrap());
+        let provided = embedded.provide(&CancellationToken::new()).await.unwrap();
+        let client = kube::Client::try_from(provided.target.kube.clone()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("kubeconfig"), provided.kubeconfig.as_deref().unwrap()).unwrap();
+        let users: Vec<String> = EMBEDDED_USERS.iter().map(|user| format!("{user} {DEFAULT_PASSWORD}\n")).collect();
+        std::fs::write(folder.path().join("users"), users.concat()).unwrap();
+        let platform = Self { provided, client, folder };
+        // What the platform makes at its first use (Dex' signing key) is not the run's.
+        assert_eq!(platform.run(&["login::AUT-006"]).code, 0);
+        platform.comes_to_rest().await;
+        platform
+    }
+
+    pub async fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.client).await
+    }
+
+    /// Starts a run of the checks whose names contain one of some words, or of all.
+    pub fn spawn(&self, filters: &[&str]) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubeflow-conformance"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CONFORMANCE_") {
+                command.env_remove(name);
+            }
+        }
+        let gateway = self.provided.target.gateway.as_ref().unwrap().to_string();
+        command.args(["run", "--cluster", "existing", "--kubeconfig", "kubeconfig", "--gateway-url", &gateway]);
+        command.args(["--users-file", "users", "--report-dir", "reports"]).args(filters);
+        command.current_dir(self.folder.path());
+        let output = |name: &str| std::fs::File::create(self.path(name)).unwrap();
+        Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output("stderr")).spawn().unwrap())
+    }
+
+    /// Runs to the end.
+    pub fn run(&self, filters: &[&str]) -> Ran {
+        self.spawn(filters).ends()
+    }
+
+    /// Waits until a run has made objects in the cluster and rows in Kubeflow Pipelines.
+    pub async fn has_made_something(&self, before: &Snapshot) {
+        let give_up = Instant::now() + MAKES_WITHIN;
+        let table = "experiments";
+        loop {
+            let profiles = snapshot::labelled(&self.client, "Profile").await;
+            let rows = snapshot::count(&self.client, table).await;
+            if profiles > 0 && rows != before.rows[table] {
+                return;
+            }
+            assert!(Instant::now() < give_up, "the run makes nothing: {profiles} Profiles, {rows} {table}");
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Waits until everything is as it was.
+    pub async fn is_again(&self, before: &Snapshot) {
+        let give_up = Instant::now() + SETTLES_WITHIN;
+        loop {
+            let differences = before.differences(&self.snapshot().await);
+            if differences.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < give_up, "{} differences: {differences:#?}", differences.len());
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Waits until nothing changes by itself.
+    async fn comes_to_rest(&self) {
+        let mut before = self.snapshot().await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let now = self.snapshot().await;
+            if now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Running {
+    pub fn send(&mut self, signal: Signal) {
+        match signal {
+            Signal::Kill => self.0.kill().unwrap(),
+            Signal::Interrupt => {
+                let process = self.0.id().to_string();
+                assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+            }
+        }
+    }
+
+    pub fn ends(self) -> Ran {
+        // The platform is in this process: it needs its threads.
+        let output = tokio::task::block_in_place(|| self.0.wait_with_output().unwrap());
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ran { code: output.status.code().unwrap_or(-1), told }
+    }
+}
