@@ -59,6 +59,8 @@ pub struct Check {
     pub within: Duration,
     /// The contracts that it applies to; empty means all.
     pub contracts: &'static [Contract],
+    /// Whether each shard of a run does a part of it: see [`Ctx::shard`].
+    pub divided: bool,
     /// Whether it creates objects, so that `--read-only` leaves it out.
     pub writes: bool,
     /// The faults that it must notice.
@@ -196,6 +198,7 @@ pub const fn check(id: &'static str, title: &'static str, level: Level, source: 
         isolation: Isolation::Shared,
         within: DEFAULT_BOUND,
         contracts: &[],
+        divided: false,
         writes: false,
         breaks_on: &[],
         run,
@@ -241,6 +244,12 @@ impl Check {
     /// Limits it to contracts.
     pub const fn only(mut self, contracts: &'static [Contract]) -> Self {
         self.contracts = contracts;
+        self
+    }
+
+    /// Lets each shard of a run do a part of it.
+    pub const fn divided(mut self) -> Self {
+        self.divided = true;
         self
     }
 

@@ -9,6 +9,7 @@ mod prepare;
 mod questions;
 mod report_folder;
 mod run;
+mod shard;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

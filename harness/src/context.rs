@@ -8,7 +8,8 @@ use clusters::versions::parts::Part;
 use clusters::versions::{Contract, Version};
 use futures::future::BoxFuture;
 use kube::api::{Api, DynamicObject};
-use reports::model::{EventKind, Note, Severity, Skip};
+use reports::matrix::Matrix;
+use reports::model::{EventKind, Note, Severity, Shard, Skip};
 use tokio::time::Instant;
 
 use crate::check::Check;
@@ -115,6 +116,12 @@ impl Ctx {
         self.environment().without.contains(&part)
     }
 
+    /// The shard that this run is, unless it is whole.
+    #[must_use]
+    pub fn shard(&self) -> Option<&Shard> {
+        self.environment().shard.as_ref()
+    }
+
     /// The Kubernetes API: no silent retries, the User-Agent carries the check's id, every call is evidence.
     #[must_use]
     pub fn kube(&self) -> kube::Client {
@@ -170,6 +177,12 @@ impl Ctx {
     /// however that ends. The namespace is the object's own; the kind must be one of [`own::KINDS`].
     pub async fn own(&self, object: DynamicObject) -> Checked<DynamicObject> {
         own::create(self, object).await
+    }
+
+    /// Makes an object of Kubernetes that an application has just made for this check the check's own, as if it had come
+    /// from [`Ctx::own`]. Never an object that was there before.
+    pub async fn adopt(&self, object: DynamicObject) -> Checked {
+        own::adopt(self, object).await
     }
 
     /// Remembers how to remove what an application keeps for this check; it is removed after the check however that ends,
@@ -230,6 +243,11 @@ impl Ctx {
     /// Records a weakness that does not make the check fail.
     pub fn finding(&self, severity: Severity, title: impl Into<String>, detail: impl Into<String>) {
         self.recorder.finding(severity, &title.into(), &detail.into());
+    }
+
+    /// Records who reaches what, for the picture in the report.
+    pub fn matrix(&self, matrix: Matrix) {
+        self.recorder.matrix(matrix);
     }
 
     /// Records a remark as evidence.

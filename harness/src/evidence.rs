@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use reports::matrix::Matrix;
 use reports::model::{Event, EventKind, Finding, HttpExchange, Severity};
 use tokio::time::Instant;
 
@@ -24,10 +25,22 @@ pub struct Recorder {
     record: Arc<Mutex<Record>>,
 }
 
+/// What a check recorded.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// Everything that was done and seen.
+    pub evidence: Vec<Event>,
+    /// Weaknesses.
+    pub findings: Vec<Finding>,
+    /// Who reaches what.
+    pub matrices: Vec<Matrix>,
+}
+
 #[derive(Default)]
 struct Record {
     events: Vec<Event>,
     findings: Vec<Finding>,
+    matrices: Vec<Matrix>,
     bytes: usize,
     left_out: usize,
     closed: bool,
@@ -75,6 +88,14 @@ impl Recorder {
         }
     }
 
+    /// Adds who reaches what.
+    pub fn matrix(&self, matrix: Matrix) {
+        let mut record = self.lock();
+        if !record.closed {
+            record.matrices.push(matrix);
+        }
+    }
+
     /// Marks a text as secret for the whole run: it is redacted wherever it would be written from now on, and in what
     /// this check has recorded so far.
     pub fn secret(&self, text: &str) {
@@ -90,11 +111,12 @@ impl Recorder {
     /// Ends the record and yields it; what is recorded later (by a task that outlives its check) is dropped.
     /// Everything is redacted once more, because a text may have become known as a secret after it was recorded.
     #[must_use]
-    pub fn close(&self) -> (Vec<Event>, Vec<Finding>) {
+    pub fn close(&self) -> Recorded {
         let mut record = self.lock();
         record.closed = true;
         let mut events = std::mem::take(&mut record.events);
         let mut findings = std::mem::take(&mut record.findings);
+        let mut matrices = std::mem::take(&mut record.matrices);
         let left_out = record.left_out;
         drop(record);
         if left_out > 0 {
@@ -107,7 +129,10 @@ impl Recorder {
         for finding in &mut findings {
             self.redactor.finding(finding);
         }
-        (events, findings)
+        for matrix in &mut matrices {
+            self.redactor.matrix(matrix);
+        }
+        Recorded { evidence: events, findings, matrices }
     }
 
     fn bounded(&self, mut what: EventKind) -> EventKind {

@@ -4,7 +4,7 @@
 use reports::model::{Outcome, Results, Skip};
 use reports::verdict::{Verdict, judge};
 
-/// Every Must of the selection passed.
+/// Every Must of the selection passed. Of a shard: every Must of its part passed; the verdict is that of all, joined.
 pub const CONFORMANT: u8 = 0;
 /// A Must failed; libtest's own code for a failed test.
 pub const NON_CONFORMANT: u8 = 101;
@@ -30,10 +30,21 @@ pub fn code(results: &Results) -> u8 {
     if results.checks.iter().all(|check| check.outcome == Outcome::Skipped(Skip::NotSelected)) {
         return NOTHING_SELECTED;
     }
+    if is_sound_part(results) {
+        return CONFORMANT;
+    }
     match judge(results) {
         Verdict::Conformant => CONFORMANT,
         Verdict::NonConformant => NON_CONFORMANT,
         Verdict::Partial => PARTIAL,
         Verdict::Inconclusive => INCONCLUSIVE,
     }
+}
+
+/// Whether a run is a shard against which nothing speaks but that it is one: all are joined before anything is said of the
+/// platform, and a Job of shards is done when each has ended so.
+fn is_sound_part(results: &Results) -> bool {
+    let mut whole = results.clone();
+    whole.run.shard = None;
+    results.run.shard.is_some() && judge(&whole) == Verdict::Conformant
 }

@@ -6,6 +6,7 @@ use crate::causes::{RootCause, root_causes};
 use crate::counts::{Counts, by_suite};
 use crate::model::{Check, EventKind, Finding, Results, TargetMode};
 use crate::phrases;
+use crate::picture::{Picture, pictures};
 use crate::verdict::judge;
 
 /// Renders a run; `digest` is the SHA-256 of its record.
@@ -22,6 +23,7 @@ pub fn page(results: &Results, digest: String) -> String {
         suites: by_suite(results).into_iter().map(|(name, checks)| SuiteView::of(name, checks)).collect(),
         findings: findings(results),
         bars: bars(results),
+        pictures: pictures(results),
         digest,
     };
     // The template only fails if writing to a String does.
@@ -41,6 +43,7 @@ struct Page<'a> {
     suites: Vec<SuiteView<'a>>,
     findings: Vec<(&'a Finding, &'a Check)>,
     bars: Vec<Bar<'a>>,
+    pictures: Vec<Picture<'a>>,
     digest: String,
 }
 

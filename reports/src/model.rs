@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::matrix::Matrix;
+
 /// The version of this schema: `results.json` names it, and a reader refuses one that it does not know. A field may be
 /// added within a version; renaming or removing one makes a new version.
 pub const SCHEMA: &str = "kubeflow-conformance/results/v1";
@@ -44,12 +46,35 @@ pub struct Run {
     /// The profiles asked for; empty means all checks.
     #[serde(default)]
     pub profiles: Vec<String>,
+    /// Which part of a run this is, if it was run in shards: at best partial, for there is no verdict but of all, joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// The ids of the shards that were joined to this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<String>,
     /// Whether the run was cut short by a signal.
     #[serde(default)]
     pub interrupted: bool,
     /// Whether `results.json` was rebuilt from the event log of a run that did not finish.
     #[serde(default)]
     pub recovered: bool,
+}
+
+/// One part of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shard {
+    /// What all parts of the run have in common and no other run has.
+    pub of: String,
+    /// Which part, counted from 0.
+    pub index: u32,
+    /// How many parts there are.
+    pub count: u32,
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
 }
 
 /// What was judged.
@@ -165,6 +190,9 @@ pub struct Check {
     /// Objects that the check created and could not remove.
     #[serde(default)]
     pub leaked: Vec<String>,
+    /// Who reaches what, as the check saw it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matrices: Vec<Matrix>,
     /// Everything that was done and seen, redacted.
     #[serde(default)]
     pub evidence: Vec<Event>,

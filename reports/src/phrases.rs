@@ -28,6 +28,8 @@ pub fn verdict(results: &Results) -> String {
     if results.target.mode == TargetMode::Simulated {
         marks.push("simulated");
     }
+    let shard = results.run.shard.as_ref().map(|shard| format!("shard {shard}"));
+    marks.extend(shard.as_deref());
     if results.run.interrupted {
         marks.push("interrupted");
     }

@@ -13,7 +13,8 @@ pub enum Verdict {
     Conformant,
     /// A Must failed.
     NonConformant,
-    /// No Must failed or errored, but one was skipped for another reason than that it does not apply.
+    /// No Must failed or errored, but one was skipped for another reason than that it does not apply, or this is a shard of
+    /// a run.
     Partial,
     /// A Must errored, or no Must ran at all: nothing can be said.
     Inconclusive,
@@ -44,7 +45,7 @@ pub fn judge(results: &Results) -> Verdict {
     {
         return Verdict::Inconclusive;
     }
-    if musts().any(leaves_a_gap) { Verdict::Partial } else { Verdict::Conformant }
+    if musts().any(leaves_a_gap) || results.run.shard.is_some() { Verdict::Partial } else { Verdict::Conformant }
 }
 
 /// Whether a skipped check leaves something unsaid. What was not asked for or does not apply to this version does not.

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod applications;
+pub mod bounded;
 pub mod contributors;
 pub mod dashboard;
 pub mod data;

@@ -1,4 +1,5 @@
-//! What a user reaches by the web applications: the lists of a namespace, asked through the gateway.
+//! What a user reaches by the web applications, asked through the gateway: the lists of a namespace, and the removal of
+//! what is not there.
 //!
 //! Each application asks the API server whether the user may (kubeflow/kubeflow
 //! `components/crud-web-apps/common/backend/kubeflow/kubeflow/crud_backend/authz.py`, kubeflow/katib
@@ -6,11 +7,13 @@
 
 use harness::http::Session;
 use harness::{Checked, Ctx, Stop};
+use http::Method;
 
 use crate::applications::App;
 use crate::gateway::diagnose::{Cause, blame, route};
 use crate::objects::{self, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, items, text};
 use crate::recognise::{Answered, who};
+use crate::workspaces::client::Client;
 
 /// A list that an application shows of a namespace.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +44,47 @@ pub const MODELS: List = list(App::Models, "models", "/kserve-endpoints/api/name
 
 /// All of them.
 pub const LISTS: [List; 5] = [NOTEBOOKS, VOLUMES, TENSORBOARDS, EXPERIMENTS, MODELS];
+
+/// What a web application removes, at a path below its list.
+#[derive(Debug, Clone, Copy)]
+pub struct Removal {
+    /// The list that it would be taken off.
+    pub list: List,
+    /// What would be removed, for people.
+    pub what: &'static str,
+}
+
+/// What can be asked to be removed: the applications that all say the same words.
+pub const REMOVALS: [Removal; 3] = [
+    Removal { list: NOTEBOOKS, what: "a notebook" },
+    Removal { list: VOLUMES, what: "a volume" },
+    Removal { list: TENSORBOARDS, what: "a TensorBoard" },
+];
+
+/// The name of what nobody has.
+const ABSENT: &str = "conformance-absent";
+
+/// Whether whoever has opened the application may remove something in a namespace: asked with a name that nothing has, so
+/// that nothing is lost. Who may is told that it is not there; only the application's own words are a denial.
+pub async fn may_remove(client: &Client, removal: &Removal, namespace: &str) -> Checked<bool> {
+    let path = format!("/api/namespaces/{namespace}{}/{ABSENT}", removal.list.path.1);
+    let answer = client.send(Method::DELETE, &path, None).await?;
+    match who(&answer) {
+        Answered::WebApp { success: false, .. } if answer.status.as_u16() == 404 => Ok(true),
+        Answered::WebApp { success: false, log, .. }
+            if answer.status.as_u16() == 403 && log.contains("is not authorized to") =>
+        {
+            Ok(false)
+        }
+        other => {
+            let stop = Stop::failed(
+                format!("404 for {} that is not in {namespace}, or a refusal by the application", removal.what),
+                format!("answered: {other} ({})", answer.summary()),
+            );
+            Err(client.blamed(stop.at(answer.at()), &answer).await)
+        }
+    }
+}
 
 /// Whether the session's user is shown the list of a namespace. Only the application's own words are a denial: anything
 /// else that comes in place of the list is a failure of its own.

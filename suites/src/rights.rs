@@ -4,11 +4,14 @@
 //! `components/crud-web-apps/common/backend`, kubeflow/pipelines `backend/src/apiserver`): a right that comes by a group is
 //! none to them. Service accounts have the groups that Kubernetes puts them in, because they ask the API server themselves.
 
+use std::collections::HashMap;
+
 use futures::StreamExt as _;
 use harness::{Checked, Ctx, Stop};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::Api;
 use kube::api::PostParams;
+use reports::matrix::{Cell, Matrix};
 
 /// How many questions are asked at once.
 const AT_ONCE: usize = 16;
@@ -98,8 +101,63 @@ pub struct Expected<'a> {
 
 /// Asks all, a few at once, and yields what differs, in the order of the questions.
 pub async fn differences(cx: &Ctx, questions: &[Expected<'_>]) -> Checked<Vec<String>> {
+    differing(questions, answers(cx, questions).await)
+}
+
+/// As [`differences`], and records the answers for the picture in the report: users by namespaces and resources, a layer a
+/// verb.
+pub async fn differences_shown(cx: &Ctx, title: &str, questions: &[Expected<'_>]) -> Checked<Vec<String>> {
+    let answers = answers(cx, questions).await;
+    cx.matrix(shown(title, questions, &answers));
+    differing(questions, answers)
+}
+
+async fn answers(cx: &Ctx, questions: &[Expected<'_>]) -> Vec<Checked<bool>> {
     let asked: Vec<_> = questions.iter().map(|question| allowed(cx, question.user, &question.ask)).collect();
-    let answers: Vec<Checked<bool>> = futures::stream::iter(asked).buffered(AT_ONCE).collect().await;
+    futures::stream::iter(asked).buffered(AT_ONCE).collect().await
+}
+
+fn shown(title: &str, questions: &[Expected<'_>], answers: &[Checked<bool>]) -> Matrix {
+    let in_one = questions.iter().all(|one| one.ask.namespace == questions[0].ask.namespace);
+    let place = |ask: &Ask<'_>| {
+        let Ask { group, resource, subresource, namespace, .. } = ask;
+        let mut resource =
+            if subresource.is_empty() { (*resource).to_owned() } else { format!("{resource}/{subresource}") };
+        // Two groups have experiments; the first part of a group's name tells them apart.
+        if let Some(group) = group.split('.').next().filter(|group| !group.is_empty()) {
+            resource = format!("{resource}.{group}");
+        }
+        if namespace.is_empty() || in_one { resource } else { format!("{namespace} {resource}") }
+    };
+    let distinct = |name: &dyn Fn(&Expected<'_>) -> String| {
+        let mut names: Vec<String> = Vec::new();
+        for question in questions {
+            let name = name(question);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    };
+    let users = distinct(&|question| question.user.to_owned());
+    let places = distinct(&|question| place(&question.ask));
+    let verbs = distinct(&|question| question.ask.verb.to_owned());
+    let cells: HashMap<(&str, &str, String), Cell> = questions
+        .iter()
+        .zip(answers)
+        .map(|(question, answer)| {
+            let cell = Cell::Tried { expected: question.allowed, seen: answer.as_ref().ok().copied() };
+            ((question.ask.verb, question.user, place(&question.ask)), cell)
+        })
+        .collect();
+    let cell = |layer: usize, row: usize, column: usize| {
+        let key = (verbs[layer].as_str(), users[row].as_str(), places[column].clone());
+        cells.get(&key).copied().unwrap_or(Cell::Untried)
+    };
+    Matrix::of(title, users.clone(), places.clone(), verbs.clone(), cell)
+}
+
+fn differing(questions: &[Expected<'_>], answers: Vec<Checked<bool>>) -> Checked<Vec<String>> {
     let mut differences = Vec::new();
     for (question, answer) in questions.iter().zip(answers) {
         if answer? != question.allowed {

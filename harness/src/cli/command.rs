@@ -37,7 +37,7 @@ Examples:
 Every option but the questions may also be set by an environment variable (CONFORMANCE_CONTEXT=prod) or in
 conformance.toml (context = \"prod\"), in the current folder or one above; the command line counts most, the file least.
 
-Exit codes: 0 conformant, 101 non-conformant, 2 usage, 3 environment, 4 nothing selected, 5 partial, 6 inconclusive,
+Exit codes: 0 conformant (of a shard: nothing in it speaks against the platform), 101 non-conformant, 2 usage, 3 environment, 4 nothing selected, 5 partial, 6 inconclusive,
 130 interrupted.";
 
 /// Gives a command the options of a run. Flattened options bring a title and a template of their own, which are left out.

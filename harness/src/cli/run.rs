@@ -4,14 +4,14 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::Arguments;
-use reports::model::{Note, Outcome, Results, Skip, TargetMode};
+use reports::model::{Note, Outcome, Results, Shard, Skip, TargetMode};
 use reports::{files, phrases, terminal};
 use tokio_util::sync::CancellationToken;
 
 use super::console::{Console, complain, say};
 use super::front::{self, Unprinted};
 use super::prepare::{self, Prepared, Reason};
-use super::report_folder;
+use super::{report_folder, shard};
 use crate::check::Suite;
 use crate::config::{Cluster, Options, RunOptions};
 use crate::context::User;
@@ -40,7 +40,17 @@ impl Run {
             }
             wanted
         });
-        (selection, filtered)
+        match self.shard() {
+            Some(shard) => (shard::part_of(&selection, suites, &shard), filtered),
+            None => (selection, filtered),
+        }
+    }
+
+    /// The shard that this run is to be.
+    fn shard(&self) -> Option<Shard> {
+        let (index, count) = self.options.run.shard?;
+        let of = self.options.run.shard_of.clone().unwrap_or_default();
+        Some(Shard { of, index, count })
     }
 
     /// How many checks run at once.
@@ -94,6 +104,7 @@ impl Run {
         environment.read_only = self.options.run.read_only;
         environment.keep = self.options.run.keep;
         environment.profiles = self.options.run.profile.iter().map(|profile| profile.name().to_owned()).collect();
+        environment.shard = self.shard();
         environment.killed = report_folder::killed(&reports.root);
         environment.report_dir = reports.folder.clone();
         environment.checks_on = Some(threads.checks());
@@ -121,6 +132,7 @@ impl Run {
         reason: &Reason,
     ) -> u8 {
         let mut blank = engine::blank(selection, unstarted(reports.run_id.clone()), self.unreached());
+        blank.run.shard = self.shard();
         blank.run.interrupted = cancel.is_cancelled();
         let code = environment_failed(reports, blank, reason);
         if cancel.is_cancelled() { exit::INTERRUPTED } else { code }
@@ -190,6 +202,8 @@ fn unstarted(id: String) -> reports::model::Run {
         critical_path_ms: 0,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         profiles: Vec::new(),
+        shard: None,
+        joined: Vec::new(),
         interrupted: false,
         recovered: false,
     }

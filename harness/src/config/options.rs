@@ -144,6 +144,14 @@ pub struct RunOptions {
     #[arg(long, env = "CONFORMANCE_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
 
+    /// Run one part of the checks, and the check of many users for one part of their namespaces: part I of N, counted from 0; join all parts with `kubeflow-conformance report merge`. In an Indexed Job: $(JOB_COMPLETION_INDEX)/N
+    #[arg(long, env = "CONFORMANCE_SHARD", value_name = "I/N", value_parser = shard, requires = "shard_of")]
+    pub shard: Option<(u32, u32)>,
+
+    /// What all parts of one run have in common and no other run has, for example the uid of the Job
+    #[arg(long, env = "CONFORMANCE_SHARD_OF", value_name = "RUN", value_parser = shared_name, requires = "shard")]
+    pub shard_of: Option<String>,
+
     /// Where the reports go, one folder a run [default: target/conformance]
     #[arg(long, env = "CONFORMANCE_REPORT_DIR", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub report_dir: Option<PathBuf>,
@@ -254,6 +262,31 @@ fn cluster_name(name: &str) -> Result<String, String> {
     match name.chars().next() {
         Some(first) if first.is_ascii_alphanumeric() && name.chars().all(fits) && name.len() <= 48 => Ok(name.to_owned()),
         _ => Err("a cluster's name has small letters, digits, dots and hyphens, 48 at most, and begins with a letter or digit".to_owned()),
+    }
+}
+
+/// No run is cut into more.
+const SHARDS: u32 = 1000;
+
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let hint = "write it as I/N, for example 0/4, 1/4, 2/4 and 3/4";
+    let (index, count) = text.split_once('/').ok_or_else(|| hint.to_owned())?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| format!("{text:?} is no number; {hint}"));
+    let (index, count) = (number(index)?, number(count)?);
+    if count == 0 || count > SHARDS {
+        return Err(format!("there are 1 to {SHARDS} parts; {hint}"));
+    }
+    if index >= count {
+        return Err(format!("parts are counted from 0, so the last is {}/{count}; {hint}", count - 1));
+    }
+    Ok((index, count))
+}
+
+fn shared_name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match text.len() {
+        1..=63 if text.chars().all(fits) => Ok(text.to_owned()),
+        _ => Err("the name that all parts share has 1 to 63 letters, digits, dots, hyphens and underscores".to_owned()),
     }
 }
 

@@ -13,7 +13,7 @@ use super::plan::Step;
 use super::results;
 use super::shared::Shared;
 use crate::context::Ctx;
-use crate::evidence::{Recorder, millis};
+use crate::evidence::{Recorded, Recorder, millis};
 use crate::own::undo;
 use crate::stop::{Checked, Stop};
 
@@ -44,10 +44,10 @@ pub(crate) async fn attempt(shared: Arc<Shared>, step: Step, cleaner: kube::Clie
     let list = cx.undo().clone();
     let (outcome, opens) = run(&shared, &step, cx).await;
     let leaked = undo(&list, &cleaner, &environment.run_id, environment.keep, &recorder, CLEANUP_BUDGET).await;
-    let (evidence, findings) = recorder.close();
+    let Recorded { evidence, findings, matrices } = recorder.close();
     let duration_ms = millis(started.elapsed());
     let entry = results::entry(step.suite, step.check, outcome);
-    let mut check = Check { started_ms, duration_ms, findings, leaked, evidence, ..entry };
+    let mut check = Check { started_ms, duration_ms, findings, leaked, matrices, evidence, ..entry };
     environment.redactor.check(&mut check);
     Ended { check, opens }
 }

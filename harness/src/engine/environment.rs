@@ -7,7 +7,7 @@ use clusters::versions::Version;
 use clusters::versions::credentials::{DEFAULT_PASSWORD, EMBEDDED_USERS};
 use clusters::versions::parts::Part;
 use clusters::{Mode, Target};
-use reports::model::{Install, Manifests, Note, Run, TargetMode};
+use reports::model::{Install, Manifests, Note, Run, Shard, TargetMode};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -46,6 +46,8 @@ pub struct Environment {
     pub read_only: bool,
     /// Leaves what the checks created, for a person to look at.
     pub keep: bool,
+    /// The shard that this run is, unless it is whole.
+    pub shard: Option<Shard>,
     /// The ids of runs that are known to have been killed: what they left behind is removed before it expires.
     pub killed: BTreeSet<String>,
     /// Looks for leftovers of dead runs at the start and compares the restart counts of the platform's pods: some 30
@@ -93,6 +95,7 @@ impl Environment {
             jobs: default_jobs(),
             read_only: false,
             keep: false,
+            shard: None,
             killed: BTreeSet::new(),
             housekeeping: true,
             profiles: Vec::new(),
@@ -117,6 +120,8 @@ impl Environment {
             critical_path_ms: 0,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             profiles: self.profiles.clone(),
+            shard: self.shard.clone(),
+            joined: Vec::new(),
             interrupted: false,
             recovered: false,
         }

@@ -32,6 +32,7 @@ pub(crate) fn entry(suite: &check::Suite, check: &check::Check, outcome: Outcome
         duration_ms: 0,
         findings: Vec::new(),
         leaked: Vec::new(),
+        matrices: Vec::new(),
         evidence: Vec::new(),
         explain: reports::model::Explain {
             what: check.explain.what.to_owned(),

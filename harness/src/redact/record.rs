@@ -1,6 +1,7 @@
 //! Redaction of the result model, field by field. Each type is taken apart completely: a new field does not compile
 //! until somebody has decided whether it may hold a secret.
 
+use reports::matrix::{Layer, Matrix};
 use reports::model::{Check, EventKind, Failure, Finding, HttpExchange, Note, Outcome, Problem, Skip, Workload};
 
 use super::{REDACTED, Redactor, patterns};
@@ -8,7 +9,8 @@ use super::{REDACTED, Redactor, patterns};
 impl Redactor {
     /// Redacts all that a check recorded.
     pub fn check(&self, check: &mut Check) {
-        let Check { outcome, findings, leaked, evidence, .. } = check;
+        let Check { outcome, findings, leaked, matrices, evidence, .. } = check;
+        matrices.iter_mut().for_each(|matrix| self.matrix(matrix));
         self.outcome(outcome);
         findings.iter_mut().for_each(|finding| self.finding(finding));
         leaked.iter_mut().for_each(|object| self.in_place(object));
@@ -44,6 +46,16 @@ impl Redactor {
         let Finding { severity: _, title, detail } = finding;
         self.in_place(title);
         self.in_place(detail);
+    }
+
+    /// Redacts who reaches what.
+    pub fn matrix(&self, matrix: &mut Matrix) {
+        let Matrix { title, who, places, layers } = matrix;
+        self.in_place(title);
+        who.iter_mut().chain(places).for_each(|text| self.in_place(text));
+        for Layer { what, rows: _ } in layers {
+            self.in_place(what);
+        }
     }
 
     /// Redacts a note.

@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
+use reports::matrix::{Cell, Matrix};
 use reports::model::{EventKind, HttpExchange, Severity};
 use tokio::time::Instant;
 
 use super::{REDACTED, Redactor};
-use crate::evidence::{BODY_LIMIT, Recorder};
+use crate::evidence::{BODY_LIMIT, Recorded, Recorder};
 
 /// A token of the form that Dex issues.
 fn jwt() -> String {
@@ -61,7 +62,10 @@ fn written(redactor: &Redactor, text: &str) -> String {
     recorder.record(EventKind::Object { action: "created".into(), object: text.into() });
     recorder.remark(text);
     recorder.finding(Severity::High, text, text);
-    serde_json::to_string(&recorder.close()).unwrap()
+    let names = || vec![text.to_owned()];
+    recorder.matrix(Matrix::of(text, names(), names(), names(), |_, _, _| Cell::Untried));
+    let Recorded { evidence, findings, matrices } = recorder.close();
+    serde_json::to_string(&(evidence, findings, matrices)).unwrap()
 }
 
 proptest! {
@@ -191,7 +195,7 @@ fn headers_are_redacted_by_name() {
     let request_headers = vec![header("Cookie", "session=s3cr3t"), header("AUTHORIZATION", "Basic dXNlcjpwdw==")];
     let headers = vec![header("set-cookie", "session=n3w; Path=/; Secure; SameSite=Lax")];
     recorder.record(EventKind::Http(HttpExchange { request_headers, headers, ..exchange("") }));
-    let (events, _) = recorder.close();
+    let events = recorder.close().evidence;
     let EventKind::Http(exchange) = &events[0].what else { panic!("{events:?}") };
     assert_eq!(exchange.request_headers[0].1, "session=<redacted>");
     assert_eq!(exchange.request_headers[1].1, "Basic <redacted>");
@@ -203,7 +207,7 @@ fn a_text_that_becomes_a_secret_later_is_taken_out_of_what_was_recorded() {
     let recorder = Recorder::new(Instant::now(), Redactor::new());
     recorder.remark("the answer held open-sesame");
     recorder.secret("open-sesame");
-    let (events, _) = recorder.close();
+    let events = recorder.close().evidence;
     assert!(!serde_json::to_string(&events).unwrap().contains("sesame"));
 }
 

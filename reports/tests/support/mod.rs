@@ -2,6 +2,7 @@
 
 #![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "shared by several test programs")]
 
+use reports::matrix::{Cell, Matrix};
 use reports::model::*;
 
 pub fn check(id: &str, level: Level, outcome: Outcome) -> Check {
@@ -20,6 +21,7 @@ pub fn check(id: &str, level: Level, outcome: Outcome) -> Check {
         duration_ms: 120,
         findings: Vec::new(),
         leaked: Vec::new(),
+        matrices: Vec::new(),
         evidence: Vec::new(),
         explain: Explain {
             what: "what".into(),
@@ -51,6 +53,8 @@ pub fn run(checks: Vec<Check>) -> Results {
             critical_path_ms: 2_900,
             tool_version: "0.1.0".into(),
             profiles: Vec::new(),
+            shard: None,
+            joined: Vec::new(),
             interrupted: false,
             recovered: false,
         },
@@ -123,6 +127,7 @@ pub fn failed() -> Results {
         Event { at_ms: 31, what: EventKind::Remark { text: "looked twice".into() } },
     ];
     spoof.leaked = vec!["Pod a/b".into()];
+    spoof.matrices = vec![people(3), people(40)];
     let mut weak = check("GWY-001", Level::Must, Outcome::Passed);
     weak.findings = vec![Finding {
         severity: Severity::High,
@@ -151,6 +156,21 @@ pub fn failed() -> Results {
     ]);
     results.notes = vec![Note { topic: "restarts".into(), text: "kubeflow/ml-pipeline restarted once".into() }];
     results
+}
+
+/// People in one another's namespaces: one reaches too much, one too little, one could not be told.
+pub fn people(count: usize) -> Matrix {
+    let names = |before: &str, after: &str| (0..count).map(|n| format!("{before}{n:02}{after}")).collect();
+    let whats = vec!["list notebooks".into(), "delete a notebook".into()];
+    let seen = |layer, row, column| match (layer, row, column) {
+        (1, 2, 0) => Some(true),
+        (1, 1, 1) => Some(false),
+        (1, 0, 2) => None,
+        _ => Some(row == column),
+    };
+    let cell = |layer, row, column| Cell::Tried { expected: row == column, seen: seen(layer, row, column) };
+    let title = format!("{count} people in one another's namespaces");
+    Matrix::of(title, names("user-", "@example.com"), names("home-", ""), whats, cell)
 }
 
 /// Text that means something to every format that it could end up in.

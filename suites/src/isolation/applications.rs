@@ -1,11 +1,15 @@
 //! What a logged-in person is shown by each application: the namespaces that they are members of.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use harness::check::{Run, source};
 use harness::context::Seen;
 use harness::fixtures::Fixture;
+use harness::http::Session;
 use harness::{Check, Checked, Ctx, Explain, Fault, Level, Profile, Seconds, Source, Stop, check};
+use reports::matrix::{Cell, Matrix};
 
 use crate::applications::App;
 use crate::contributors::grant;
@@ -67,12 +71,12 @@ const fn row(id: &'static str, title: &'static str, of: Source, run: Run) -> Che
 }
 
 /// How long a grant may take to show.
-const SHOWS_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const SHOWS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Two namespaces of somebody else, which the run's user may edit and view.
-struct Memberships {
-    edited: String,
-    viewed: String,
+pub(super) struct Memberships {
+    pub(super) edited: String,
+    pub(super) viewed: String,
 }
 
 impl Fixture for Memberships {
@@ -102,20 +106,49 @@ async fn members_alone(cx: &Ctx, list: List) -> Checked {
     let member = cx.fixture::<Memberships>().await?;
     let session = cx.user_session().await?;
     let (session, list) = (&session, &list);
-    for (home, role) in [
+    let places = [
         (own.as_str(), Some("kubeflow-admin")),
         (&member.edited, Some("kubeflow-edit")),
         (&member.viewed, Some("kubeflow-view")),
         (&other.name, None),
         ("kubeflow", None),
-    ] {
+    ];
+    let shown = Shown::default();
+    let ended = each(cx, session, list, &places, &shown).await;
+    let seen = shown.0.into_inner().unwrap_or_default();
+    cx.matrix(Matrix::of(
+        "The run's user as owner, editor, viewer and stranger",
+        vec![cx.user().email.clone()],
+        places.iter().map(|(home, role)| format!("{home} ({})", role.unwrap_or("no role"))).collect(),
+        vec![format!("list {}", list.what)],
+        |_, _, column| match seen.get(&column) {
+            Some(seen) => Cell::Tried { expected: places[column].1.is_some(), seen: Some(*seen) },
+            None => Cell::Untried,
+        },
+    ));
+    ended
+}
+
+/// What was seen last in each place.
+#[derive(Default)]
+struct Shown(Mutex<BTreeMap<usize, bool>>);
+
+impl Shown {
+    fn note(&self, place: usize, seen: bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place, seen);
+    }
+}
+
+async fn each(cx: &Ctx, session: &Session, list: &List, places: &[(&str, Option<&str>)], shown: &Shown) -> Checked {
+    for (at, (home, role)) in places.iter().copied().enumerate() {
         let wanted = role.is_some();
-        let shown = if wanted { "shown to" } else { "refused to" };
-        let what = format!("the {} of {home} are {shown} {}", list.what, cx.user().email);
+        let words = if wanted { "shown to" } else { "refused to" };
+        let what = format!("the {} of {home} are {words} {}", list.what, cx.user().email);
         let goal = what.as_str();
         cx.eventually(goal, SHOWS_WITHIN, EVERY, || {
             Box::pin(async move {
                 let seen = sees(cx, session, list, home).await?;
+                shown.note(at, seen);
                 if seen == wanted {
                     return Ok(Seen::Yes(()));
                 }
@@ -132,7 +165,7 @@ async fn members_alone(cx: &Ctx, list: List) -> Checked {
 }
 
 /// What certainly gives the user too much, or takes their role's rights away.
-async fn why(cx: &Ctx, home: &str, role: Option<&str>) -> Checked<Option<Cause>> {
+pub(super) async fn why(cx: &Ctx, home: &str, role: Option<&str>) -> Checked<Option<Cause>> {
     let user = cx.user().email.as_str();
     if let Some(role) = role {
         return match emptied(cx, role).await? {

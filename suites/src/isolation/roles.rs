@@ -14,7 +14,7 @@ use crate::faults::{
 use crate::gateway::diagnose::{Cause, blame};
 use crate::objects::{self, CLUSTER_ROLE, DEFINITION, items, label, text};
 use crate::profiles::none;
-use crate::rights::{Ask, Expected, differences};
+use crate::rights::{Ask, Expected, differences_shown};
 use crate::tenants;
 
 const SECURITY: &[Profile] = &[Profile::Tenancy, Profile::Security];
@@ -178,7 +178,8 @@ async fn exactly(cx: &Ctx, role: usize) -> Checked {
         })
         .collect();
     let asked: Vec<Expected<'_>> = questions.iter().map(|(_, question)| *question).collect();
-    let found = differences(cx, &asked).await?;
+    let title = format!("What ClusterRole {} allows in a namespace", ROLES[role]);
+    let found = differences_shown(cx, &title, &asked).await?;
     if role == 1 && rows.iter().any(|row| row.resource == "virtualservices" && row.verbs[1].contains("create")) {
         cx.finding(
             Severity::Medium,

@@ -7,7 +7,7 @@ use super::bound_everywhere;
 use crate::faults::{contributors::USER_SEES_EVERYTHING, isolation as faults};
 use crate::gateway::diagnose::{Cause, blame};
 use crate::objects::{self, ROLE_BINDING, items, name, text};
-use crate::rights::{Ask, Expected, differences};
+use crate::rights::{Ask, Expected, differences, differences_shown};
 use crate::tenants;
 
 const SECURITY: &[Profile] = &[Profile::Tenancy, Profile::Security];
@@ -178,7 +178,12 @@ async fn elsewhere(cx: &Ctx, place: Place) -> Checked {
         let ask = Ask { verb: "list", group: "", resource: "secrets", subresource: "", namespace: &other.name };
         questions.push(Expected { user: &other.owner, ask, allowed: true });
     }
-    let found = differences(cx, &questions).await?;
+    let title = match place {
+        Place::Profile => "People and accounts in somebody else's namespace",
+        Place::Platform => "People and accounts in the platform's namespaces",
+        Place::Cluster => "People and accounts in the whole cluster",
+    };
+    let found = differences_shown(cx, title, &questions).await?;
     let Some(first) = found.first() else { return Ok(()) };
     let subject = first.split(' ').next().unwrap_or_default();
     let told = found.iter().take(6).cloned().collect::<Vec<_>>().join("; ");

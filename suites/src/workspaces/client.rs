@@ -29,9 +29,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Opens the application's page, which gives the token for changes.
+    /// Opens the application's page as the run's user; the page gives the token for changes.
     pub async fn open(cx: &Ctx, app: App) -> Checked<Self> {
-        let session = cx.user_session().await?.copy();
+        Self::opened_by(cx, &cx.user_session().await?, app).await
+    }
+
+    /// Opens the application's page as whoever is logged in with a session.
+    pub async fn opened_by(cx: &Ctx, session: &Session, app: App) -> Checked<Self> {
+        let session = session.copy();
         let page = session.get(app.entry().page).await?;
         if let Err(stop) = expect_page(cx, &page, app) {
             if matches!(stop, Stop::LeftOut(_)) {
@@ -51,6 +56,12 @@ impl Client {
         // Set for the whole address: over plain HTTP a browser would keep back what is marked as secure.
         session.set_cookie(TOKEN_COOKIE, &cookie.value);
         Ok(Self { cx: cx.clone(), app, session, token: cookie.value })
+    }
+
+    /// Which application it is.
+    #[must_use]
+    pub fn app(&self) -> App {
+        self.app
     }
 
     /// The session, with the token's cookie.

@@ -126,6 +126,29 @@ fn report() -> Command {
             ("kubeflow-conformance report render target/conformance/latest", ""),
             ("kubeflow-conformance report render old/results.json --into new", ""),
         ]));
+    let merge = Command::new("merge")
+        .about(
+            "Joins the shards of a run to one verdict, whose exit code it gives; refuses what does not belong together",
+        )
+        .arg(
+            Arg::new("paths")
+                .value_name("PATH")
+                .required(true)
+                .num_args(1..)
+                .value_parser(value_parser!(PathBuf))
+                .value_hint(ValueHint::AnyPath)
+                .help("The folders of all shards, their results.json or events.jsonl"),
+        )
+        .arg(
+            Arg::new("into")
+                .long("into")
+                .value_name("FOLDER")
+                .value_parser(value_parser!(PathBuf))
+                .value_hint(ValueHint::DirPath)
+                .required(true)
+                .help("Where to write the reports of the whole run"),
+        )
+        .after_help(examples(&[("kubeflow-conformance report merge reports/*/latest --into joined", "")]));
     let schema = Command::new("schema")
         .about("Prints the JSON Schema of results.json")
         .after_help(examples(&[("kubeflow-conformance report schema > results.schema.json", "")]));
@@ -134,6 +157,7 @@ fn report() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(render)
+        .subcommand(merge)
         .subcommand(schema)
         .after_help(examples(&[("kubeflow-conformance report render target/conformance/latest", "")]))
 }

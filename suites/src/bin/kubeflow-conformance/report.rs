@@ -8,12 +8,14 @@ use harness::cli;
 use harness::engine::EVENT_LOG;
 use reports::files::{self, RESULTS};
 use reports::model::Results;
+use reports::terminal;
 
-use crate::impossible;
+use crate::{impossible, wrong};
 
 pub fn report(matches: &ArgMatches) -> u8 {
     match matches.subcommand() {
         Some(("render", matches)) => render(matches),
+        Some(("merge", matches)) => merge(matches),
         Some(("schema", _)) => cli::answered(&reports::schema::text()),
         _ => harness::exit::USAGE,
     }
@@ -30,6 +32,30 @@ fn render(matches: &ArgMatches) -> u8 {
     match files::write_all(&results, &folder) {
         Ok(page) => cli::answered(&format!("{}\n", page.display())),
         Err(error) => impossible(&error.to_string()),
+    }
+}
+
+fn merge(matches: &ArgMatches) -> u8 {
+    let Some(folder) = matches.get_one::<PathBuf>("into") else { return harness::exit::USAGE };
+    let mut shards = Vec::new();
+    for path in matches.get_many::<PathBuf>("paths").into_iter().flatten() {
+        match read(path) {
+            Ok(results) => shards.push((path.display().to_string(), results)),
+            Err(reason) => return impossible(&reason),
+        }
+    }
+    let whole = match reports::merge::merge(&shards) {
+        Ok(whole) => whole,
+        Err(error) => return wrong(&error.to_string()),
+    };
+    let page = match files::write_all(&whole, folder) {
+        Ok(page) => page,
+        Err(error) => return impossible(&error.to_string()),
+    };
+    let shown = terminal::summary(&whole, terminal::Style::plain());
+    match cli::answered(&format!("{shown}report   {}\n", page.display())) {
+        0 => harness::exit::code(&whole),
+        code => code,
     }
 }
 
