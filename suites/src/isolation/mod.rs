@@ -1,6 +1,7 @@
 //! Tenants reach what is theirs and nothing else: by the Kubernetes API and by the web applications.
 
 pub mod applications;
+pub mod changes;
 pub mod people;
 pub mod policies;
 pub mod roles;
@@ -17,7 +18,14 @@ pub static SUITE: Suite = Suite {
     name: "isolation",
     prefix: "ISO",
     title: "Tenants reach what is theirs and nothing else",
-    topics: &[roles::CHECKS, strangers::CHECKS, policies::CHECKS, applications::CHECKS, people::CHECKS],
+    topics: &[
+        roles::CHECKS,
+        strangers::CHECKS,
+        policies::CHECKS,
+        applications::CHECKS,
+        changes::CHECKS,
+        people::CHECKS,
+    ],
 };
 
 /// The label by which a ClusterRole adds to one of the roles of a Profile.

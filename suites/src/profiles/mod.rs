@@ -4,6 +4,7 @@ pub mod contents;
 pub mod existing;
 pub mod lifecycle;
 pub mod ownership;
+pub mod registration;
 
 use harness::{Checked, Stop, Suite};
 
@@ -12,7 +13,7 @@ pub static SUITE: Suite = Suite {
     name: "profiles",
     prefix: "PRF",
     title: "A Profile becomes a namespace with its owner's rights, and stays so",
-    topics: &[existing::CHECKS, lifecycle::CHECKS, ownership::CHECKS],
+    topics: &[existing::CHECKS, lifecycle::CHECKS, ownership::CHECKS, registration::CHECKS],
 };
 
 /// How many differences are told in full.

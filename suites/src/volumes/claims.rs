@@ -124,7 +124,7 @@ pub static CHECKS: &[Check] = &[
 ];
 
 /// A claim as the form asks for it: the class that the cluster takes by default.
-fn form(name: &str) -> Value {
+pub fn form(name: &str) -> Value {
     json!({"name": name, "mode": "ReadWriteOnce", "class": "{empty}", "size": "1Gi", "type": "empty"})
 }
 
