@@ -27,7 +27,7 @@ fn calls(recorder: &Recorder) -> Vec<(String, u16)> {
         EventKind::Kubernetes { call, status, .. } => Some((call, status)),
         _ => None,
     };
-    recorder.close().0.into_iter().filter_map(|event| call(event.what)).collect()
+    recorder.close().evidence.into_iter().filter_map(|event| call(event.what)).collect()
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ fn session(base: &str) -> (Session, Recorder) {
 
 fn exchanges(recorder: &Recorder) -> Vec<HttpExchange> {
     let http = |event| if let EventKind::Http(exchange) = event { Some(exchange) } else { None };
-    recorder.close().0.into_iter().filter_map(|event| http(event.what)).collect()
+    recorder.close().evidence.into_iter().filter_map(|event| http(event.what)).collect()
 }
 
 /// A server that answers every connection with the same bytes and tells what it was sent. It holds the connection

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::applications::{Memberships, SHOWS_WITHIN, why};
 use crate::applications::App;
 use crate::faults::contributors::{EDIT_EMPTIED, USER_SEES_EVERYTHING};
+use crate::gateway::diagnose::Cause;
 use crate::notebooks::server;
-use crate::reach::{REMOVALS, Removal, may_remove, sees};
+use crate::reach::{REMOVALS, Removal, emptied, everywhere, may_remove, sees};
 use crate::recognise::{Answered, who};
 use crate::tenants::{self, EVERY};
 use crate::volumes::claims;
@@ -109,7 +110,7 @@ async fn removes(
     if role.is_some() && !sees(cx, client.session(), &removal.list, home).await? {
         let list = removal.list.what;
         let stop = Stop::failed(format!("the {list} of {home} are shown to a member"), "they are refused");
-        return Err(blamed(cx, stop, home, role).await?);
+        return Err(blamed(stop, cause(cx, home, role, true).await?));
     }
     let may = if wanted { "may" } else { "may not" };
     let goal = format!("{} {may} remove {} in {home}", cx.user().email, removal.what);
@@ -125,7 +126,7 @@ async fn removes(
                 return Ok(Seen::Yes(()));
             }
             let instead = if seen { "they may" } else { "they are refused" };
-            match why(cx, home, role).await? {
+            match cause(cx, home, role, wanted).await? {
                 Some(cause) => Err(Stop::failed(goal, instead).because(cause.what).fix(cause.fix)),
                 None => Ok(Seen::NotYet(instead.to_owned())),
             }
@@ -153,7 +154,7 @@ async fn makes_nothing(cx: &Ctx, client: &Client, (home, role, _): Place<'_>, la
         return Err(client.blamed(stop.at(answer.at()), &answer).await);
     }
     *last = Some(true);
-    Err(blamed(cx, stop.at(answer.at()), home, role).await?)
+    Err(blamed(stop.at(answer.at()), cause(cx, home, role, false).await?))
 }
 
 /// The list of the application's things, and a form that makes one.
@@ -165,9 +166,27 @@ async fn form(client: &Client, name: &str) -> Checked<(&'static str, Value)> {
     })
 }
 
-async fn blamed(cx: &Ctx, stop: Stop, home: &str, role: Option<&str>) -> Checked<Stop> {
-    Ok(match why(cx, home, role).await? {
+/// What certainly takes a member's rights away, or gives somebody too many.
+async fn cause(cx: &Ctx, home: &str, role: Option<&str>, wanted: bool) -> Checked<Option<Cause>> {
+    match role {
+        // What editors and viewers may is part of what owners may.
+        Some(role) if wanted => {
+            for role in [role, "kubeflow-edit", "kubeflow-view"] {
+                if let Some(cause) = emptied(cx, role).await? {
+                    return Ok(Some(cause));
+                }
+            }
+            Ok(None)
+        }
+        // Their own binding is right.
+        Some(_) => everywhere(cx, &cx.user().email).await,
+        None => why(cx, home, None).await,
+    }
+}
+
+fn blamed(stop: Stop, cause: Option<Cause>) -> Stop {
+    match cause {
         Some(cause) => stop.because(cause.what).fix(cause.fix),
         None => stop,
-    })
+    }
 }

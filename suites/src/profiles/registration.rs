@@ -6,7 +6,7 @@
 
 use harness::check::source;
 use harness::context::Seen;
-use harness::{Check, Checked, Ctx, Explain, Level, Profile, Seconds, Severity, Stop, check};
+use harness::{Check, Checked, Ctx, Explain, Isolation, Level, Profile, Seconds, Severity, Stop, check};
 use http::Method;
 use reports::model::Skip;
 use serde_json::{Value, json};
@@ -64,6 +64,7 @@ pub static CHECKS: &[Check] = &[
     .writes()
     .within(Seconds(240))
     .after(&["PRF-020", "AUT-006"])
+    .isolation(Isolation::Suite)
     .breaks_on(&[&MAY_NOT_REVOKE]),
     check(
         "PRF-042",
@@ -83,8 +84,10 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(&[Profile::Tenancy, Profile::Security])
     .writes()
-    .within(Seconds(120))
-    .after(&["PRF-020", "AUT-006", "PRF-041"])
+    .within(Seconds(240))
+    .after(&["PRF-020", "AUT-006"])
+    // Both make what is called as the user is.
+    .isolation(Isolation::Suite)
     .breaks_on(&[&USER_IS_ADMINISTRATOR]),
 ];
 
@@ -194,12 +197,28 @@ async fn free_name(cx: &Ctx) -> Checked<String> {
     if !is_label(&name) {
         return no(format!("user whose address begins as a namespace may be called: {}", cx.user().email));
     }
-    for kind in [PROFILE, NAMESPACE] {
-        if objects::get(cx, kind, "", &name).await?.is_some() {
-            return no(format!("user after whom nothing is called yet: there is a {} {name}", kind.kind));
-        }
+    let (wait, wanted) = (format!("nothing is called {name}"), name.as_str());
+    // What an earlier check made may still be going.
+    let taken = cx
+        .eventually(&wait, GONE_WITHIN, EVERY, || {
+            Box::pin(async move {
+                for kind in [PROFILE, NAMESPACE] {
+                    match objects::get(cx, kind, "", wanted).await? {
+                        None => {}
+                        Some(found) if found.metadata.deletion_timestamp.is_none() => {
+                            return Ok(Seen::Yes(Some(kind.kind)));
+                        }
+                        Some(_) => return Ok(Seen::NotYet(format!("{} {wanted} is going", kind.kind))),
+                    }
+                }
+                Ok(Seen::Yes(None))
+            })
+        })
+        .await?;
+    match taken {
+        None => Ok(name),
+        Some(kind) => no(format!("user after whom nothing is called yet: there is a {kind} {name}")),
     }
-    Ok(name)
 }
 
 /// Whether a namespace may be called so (RFC 1123, as Kubernetes demands it).
