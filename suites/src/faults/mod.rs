@@ -16,6 +16,7 @@
 //! - `profile-children-unwatched`: the profile controller looks at Profiles and namespaces alone.
 //! - `profile-objects-unowned`: what the profile controller makes does not belong to the Profile.
 //! - `profile-takes-namespaces-over`: the profile controller takes over namespaces that are somebody else's.
+//! - `pod-security-unenforced`: the API server does not look at the Pod Security labels of namespaces.
 
 pub mod accounts;
 pub mod contributors;

@@ -193,3 +193,10 @@ pub static TAKES_OVER: Fault = fault(
     "The controller takes over namespaces that are somebody else's",
     &[Change::Switch("profile-takes-namespaces-over")],
 );
+
+/// The API server looks at no pod's privileges.
+pub static POD_SECURITY_OFF: Fault = fault(
+    "pod-security-off",
+    "The API server admits every pod, whatever the label of its namespace says",
+    &[Change::Switch("pod-security-unenforced")],
+);

@@ -3,6 +3,7 @@
 pub mod contents;
 pub mod existing;
 pub mod lifecycle;
+pub mod limits;
 pub mod ownership;
 pub mod registration;
 
@@ -13,7 +14,7 @@ pub static SUITE: Suite = Suite {
     name: "profiles",
     prefix: "PRF",
     title: "A Profile becomes a namespace with its owner's rights, and stays so",
-    topics: &[existing::CHECKS, lifecycle::CHECKS, ownership::CHECKS, registration::CHECKS],
+    topics: &[existing::CHECKS, lifecycle::CHECKS, ownership::CHECKS, registration::CHECKS, limits::CHECKS],
 };
 
 /// How many differences are told in full.

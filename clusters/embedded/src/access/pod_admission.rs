@@ -50,6 +50,10 @@ pub fn admit(world: &World, pod: &mut Value) -> Result<(), Status> {
     }
     super::pod_defaults::admit(world, pod)?;
     super::sidecar_injection::admit(world, pod)?;
+    let limits = [super::pod_security::refusal, super::resource_quota::refusal];
+    if let Some(why) = limits.into_iter().find_map(|limit| limit(world, pod)) {
+        return Err(refuse(why, pod));
+    }
     super::katib::admit_pod(world, pod)?;
     overlong_label(pod).map_or(Ok(()), |why| {
         Err(Status::new(422, "Invalid", format!("Pod \"{}\" is invalid: {why}", shown_name(pod))))
