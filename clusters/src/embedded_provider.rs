@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::install::{Installer, Progress, readiness};
-use crate::manifests::{self, Source};
+use crate::manifests::{self, Manifests, Source};
 use crate::target::{Mode, ProvideError, Provided, Provider, Target};
 use crate::versions::{Releases, Version};
 use crate::{kubeconfig, reach};
@@ -30,6 +30,8 @@ pub struct Embedded {
     pub version: &'static Version,
     /// What to install instead of the blueprint.
     pub manifests: Option<Source>,
+    /// What it holds at first, unless there are manifests.
+    pub holds: Holds,
     /// Where the Kubernetes API listens; port 0 takes a free one.
     pub api: SocketAddr,
     /// Where the gateway listens; port 0 takes a free one.
@@ -42,20 +44,58 @@ pub struct Embedded {
     pub progress: Progress,
 }
 
+/// What an embedded cluster holds at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// The platform of a release.
+    Platform,
+    /// What stands before a migration: standalone Kubeflow Pipelines and Katib, with data.
+    Standalone,
+    /// Nothing.
+    Nothing,
+}
+
+/// The built-in platform of a release as manifests, so that it can be installed like upstream's.
+///
+/// # Errors
+/// A sentence about a blueprint that does not load: a defect of this program.
+pub fn blueprint(version: &Version) -> Result<Manifests, String> {
+    let objects = embedded::blueprint::objects(release(version))?;
+    let text: Vec<String> = objects.iter().map(ToString::to_string).collect();
+    let name = format!("the built-in blueprint of {}", version.kubeflow);
+    manifests::parse(&name, text.join("\n---\n").as_bytes()).map_err(|error| error.to_string())
+}
+
+fn release(version: &Version) -> Release {
+    match version.release {
+        Releases::V1_8 => Release::V1_8_1,
+        Releases::V1_9 => Release::V1_9_1,
+        _ => Release::V1_10_2,
+    }
+}
+
 impl Embedded {
     /// A platform of a release's blueprint on free ports.
     #[must_use]
     pub fn new(version: &'static Version) -> Self {
         let Options { api, gateway, gateway_delay, .. } = Options::default();
-        Self { version, manifests: None, api, gateway, gateway_delay, echo: false, progress: Progress::Silent }
+        Self {
+            version,
+            manifests: None,
+            holds: Holds::Platform,
+            api,
+            gateway,
+            gateway_delay,
+            echo: false,
+            progress: Progress::Silent,
+        }
     }
 
     fn start(&self) -> Start {
-        match self.version.release {
-            _ if self.manifests.is_some() => Start::Blank,
-            Releases::V1_8 => Start::Release(Release::V1_8_1),
-            Releases::V1_9 => Start::Release(Release::V1_9_1),
-            _ => Start::Release(Release::V1_10_2),
+        match self.holds {
+            Holds::Standalone => Start::Standalone,
+            Holds::Platform if self.manifests.is_none() => Start::Release(release(self.version)),
+            Holds::Platform | Holds::Nothing => Start::Blank,
         }
     }
 

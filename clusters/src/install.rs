@@ -19,10 +19,14 @@ use crate::reach;
 mod admission;
 mod apply;
 mod conflict;
+mod difference;
+mod drift;
 mod existing;
 mod kinds;
+mod leftover;
 mod plan;
 mod pods;
+mod preview;
 mod progress;
 pub(crate) mod readiness;
 mod request;
@@ -30,8 +34,12 @@ mod run;
 mod selector;
 mod wait;
 
+pub use conflict::Claim;
+pub use difference::Difference;
+pub use drift::{DefinitionVersions, Drift, ImageDrift};
+pub use preview::{Change, Preview, Previewed};
 pub use progress::Progress;
-pub(crate) use request::words;
+pub(crate) use request::{escaped, fetch, words};
 
 /// The field manager of everything that the installer writes.
 pub const FIELD_MANAGER: &str = "kubeflow-conformance";
@@ -120,6 +128,8 @@ pub struct Installed {
     pub steps: Vec<Step>,
     /// The workloads at the end.
     pub workloads: Vec<Readiness>,
+    /// Fields of existing objects that others owned.
+    pub claims: Vec<Claim>,
 }
 
 impl Installed {
@@ -159,6 +169,9 @@ impl Installed {
         );
         let steps: Vec<String> = self.steps.iter().map(ToString::to_string).collect();
         _ = write!(table, "\n  critical path: {}", steps.join("; "));
+        for line in claimed(&self.claims) {
+            _ = write!(table, "\n  {line}");
+        }
         let width = namespaces.keys().map(|name| name.len()).max().unwrap_or_default();
         for (namespace, (ready, all)) in namespaces {
             _ = write!(table, "\n  {namespace:width$}  {ready:>3} of {all}");
@@ -168,6 +181,20 @@ impl Installed {
         }
         table
     }
+}
+
+/// One line a field manager: how much is left to it, or taken over from it.
+fn claimed(claims: &[Claim]) -> Vec<String> {
+    let mut managers: BTreeMap<(bool, &str), (usize, &Claim)> = BTreeMap::new();
+    for claim in claims {
+        managers.entry((claim.kept, &claim.manager)).or_insert((0, claim)).0 += 1;
+    }
+    let told = managers.into_iter().map(|((kept, manager), (count, example))| {
+        let what = if kept { "left to" } else { "taken over from" };
+        let fields = if count == 1 { "field" } else { "fields" };
+        format!("{what} field manager {manager:?}: {count} {fields}, such as {} of {}", example.field, example.object)
+    });
+    told.collect()
 }
 
 /// Something that an installation spent time on.

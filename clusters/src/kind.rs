@@ -57,6 +57,8 @@ pub struct Kind {
     pub ignore_resources: bool,
     /// What is installed into it.
     pub manifests: Option<Source>,
+    /// Whether it has to have room for a platform, although nothing is installed into it yet.
+    pub for_a_platform: bool,
     /// Where progress is shown.
     pub progress: Progress,
     /// Where programs, limits and own files are.
@@ -76,6 +78,7 @@ impl Kind {
             keep: false,
             ignore_resources: false,
             manifests: None,
+            for_a_platform: false,
             progress: Progress::Silent,
             surroundings: Surroundings::of_this_process(),
         }
@@ -129,7 +132,8 @@ impl Kind {
             return Err(KindError::NameInUse { name: self.name.clone() });
         }
         if nodes.is_empty() && !self.ignore_resources {
-            let needs = if self.manifests.is_some() { preflight::PLATFORM } else { preflight::CLUSTER };
+            let needs =
+                if self.for_a_platform || self.manifests.is_some() { preflight::PLATFORM } else { preflight::CLUSTER };
             preflight::check_image(self.node_image.as_deref(), &offer)?;
             preflight::check(needs, &offer, &self.surroundings).await?;
         }

@@ -1,5 +1,5 @@
 //! What is installed: Kubernetes objects from rendered YAML, plain or compressed, from a file, a folder with a
-//! `kustomization.yaml`, or standard input.
+//! `kustomization.yaml`, a checkout or archive of kubeflow/manifests, or standard input.
 //!
 //! Reading is strict where `kubectl` is lenient: a truncated file, a document without a kind or a name, and an object
 //! that occurs twice are errors that name file, document and line, before anything is sent anywhere.
@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+mod archive;
 mod documents;
 mod kustomize;
 mod read;
@@ -21,7 +22,7 @@ mod yaml;
 pub enum Source {
     /// Standard input.
     Stdin,
-    /// A file, or a folder with a `kustomization.yaml`.
+    /// A file of YAML, an archive of kubeflow/manifests, a kustomization, or a checkout with a folder `example`.
     Path(PathBuf),
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for Source {
 pub struct Manifests {
     /// Where they come from.
     pub source: String,
-    /// SHA-256 of the file as it was read (of the rendered text for a folder), in hexadecimal.
+    /// SHA-256 of the file or archive as it was read (of the rendered text for a folder), in hexadecimal.
     pub sha256: String,
     /// The objects, in the order of the source.
     pub objects: Vec<Manifest>,
@@ -187,6 +188,14 @@ pub enum ManifestError {
         /// The source.
         source_name: String,
     },
+    /// A folder or archive that is neither a kustomization nor a checkout of kubeflow/manifests.
+    #[error(
+        "{source_name} holds neither a kustomization.yaml nor, as kubeflow/manifests does, a folder `example` with one: there is no folder `example`; name a kustomization, a checkout or archive of a release, or rendered YAML"
+    )]
+    NoExample {
+        /// The folder or archive.
+        source_name: String,
+    },
     /// `kubectl kustomize` cannot be run.
     #[error("cannot run kubectl to render {folder}: {reason}; install kubectl, or give rendered YAML")]
     NoKubectl {
@@ -212,23 +221,41 @@ pub enum ManifestError {
 /// # Errors
 /// [`ManifestError`], in the order of the source: the first that is found.
 pub async fn load(source: &Source) -> Result<Manifests, ManifestError> {
-    let rendered = match source {
-        Source::Path(path) if path.is_dir() => Some(kustomize::render(path).await?),
-        _ => None,
-    };
     let name = source.to_string();
-    let reading = tokio::task::spawn_blocking({
+    if let Source::Path(path) = source
+        && path.is_dir()
+    {
+        let rendered = kustomize::render(&archive::kustomization(path)?).await?;
+        return blocking(name.clone(), move || parse(&name, &rendered)).await;
+    }
+    let bytes = blocking(name.clone(), {
         let (name, source) = (name.clone(), source.clone());
         move || {
-            let bytes = match (rendered, &source) {
-                (Some(rendered), _) => Ok(rendered),
-                (None, Source::Path(path)) => std::fs::read(path),
-                (None, Source::Stdin) => read::stdin(),
+            let bytes = match &source {
+                Source::Path(path) => std::fs::read(path),
+                Source::Stdin => read::stdin(),
             };
-            parse(&name, &bytes.map_err(|error| unreadable(&name, &error))?)
+            bytes.map_err(|error| unreadable(&name, &error))
         }
-    });
-    reading.await.map_err(|error| unreadable(&name, &io::Error::other(error)))?
+    })
+    .await?;
+    if !archive::is_archive(&bytes) {
+        return blocking(name.clone(), move || parse(&name, &bytes)).await;
+    }
+    let sha256 = hex(&Sha256::digest(&bytes));
+    let unpacking = name.clone();
+    let (_folder, example) = blocking(name.clone(), move || archive::unpack(&unpacking, &bytes)).await?;
+    let rendered = kustomize::render(&example).await?;
+    let manifests = blocking(name.clone(), move || parse(&name, &rendered)).await?;
+    Ok(Manifests { sha256, ..manifests })
+}
+
+/// Work that takes its time, on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    name: String,
+    work: impl FnOnce() -> Result<T, ManifestError> + Send + 'static,
+) -> Result<T, ManifestError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| unreadable(&name, &io::Error::other(error)))?
 }
 
 /// Reads the bytes of a file: plain YAML, or compressed with gzip or xz (told by its first bytes).
@@ -246,7 +273,7 @@ fn unreadable(source_name: &str, error: &io::Error) -> ManifestError {
     ManifestError::Unreadable { source_name: source_name.to_owned(), reason: error.to_string() }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -169,6 +169,11 @@ impl Version {
         self.retired(inventory::WEBHOOKS, |row| row.releases)
     }
 
+    /// PersistentVolumeClaims that an earlier supported release created and this one does not.
+    pub fn retired_volumes(&self) -> impl Iterator<Item = &'static Volume> {
+        self.retired(inventory::VOLUMES, |row| row.releases)
+    }
+
     /// Namespaces that an earlier supported release created and this one does not.
     pub fn retired_namespaces(&self) -> impl Iterator<Item = &'static Namespace> {
         self.retired(inventory::NAMESPACES, |row| row.releases)

@@ -189,3 +189,38 @@ async fn a_webhook_that_nobody_answers_for_is_named() {
     }
     assert!(started.elapsed() < Duration::from_secs(20), "it was a time-out: {:?}", started.elapsed());
 }
+
+/// Makes the embedded API fail every second write.
+async fn trouble(config: &kube::Config, kind: &str) {
+    let client = kube::Client::try_from(config.clone()).expect("a client");
+    let switches = json!({ "metadata": { "name": "switches" }, "data": { "api-trouble": kind } });
+    for (path, object) in [
+        ("/api/v1/namespaces", json!({ "metadata": { "name": "embedded-reference-platform" } })),
+        ("/api/v1/namespaces/embedded-reference-platform/configmaps", switches),
+    ] {
+        let request = http::Request::post(path).body(object.to_string().into_bytes()).expect("a request");
+        client.request::<serde_json::Value>(request).await.expect("it is taken");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_in_trouble_is_asked_again_until_all_is_written() {
+    for kind in ["429", "503", "dropped"] {
+        let (_platform, config) = blank().await;
+        trouble(&config, kind).await;
+        let text = ADMITTED.replace("SERVICE", "guard").replace("IMAGE", "docker.io/istio/pilot:1.26.1");
+        let installed = install(&config, &text).await.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!((installed.created, installed.objects), (5, 5), "{kind}: {}", installed.table());
+        assert!(installed.retries > 0 && installed.requests == 5 + installed.retries, "{kind}: {}", installed.table());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_good_is_asked_once() {
+    let (_platform, config) = blank().await;
+    let bad = "{apiVersion: v1, kind: ConfigMap, metadata: {name: Not_A_Name, namespace: default}}";
+    let started = Instant::now();
+    let error = install(&config, bad).await.expect_err("it is refused").to_string();
+    assert!(error.contains("ConfigMap default/Not_A_Name") && error.contains("refuses 1 of 1"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5), "it was tried again: {:?}", started.elapsed());
+}

@@ -13,6 +13,7 @@ mod shard;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
@@ -29,6 +30,7 @@ use crate::config::{self, ConfigError, Given};
 use crate::engine::Selection;
 use crate::exit;
 use front::Unprinted;
+pub use run::Ready;
 use run::Run;
 
 /// Runs suites as the command line asks; what the test binary's `main` returns.
@@ -61,6 +63,16 @@ fn go_where_the_person_is() {
 /// A run, or the answer to a question, as the options of [`with_run_options`] say. Gives the exit code.
 #[must_use]
 pub fn run_as_told(suites: &'static [&'static Suite], matches: &ArgMatches, given: &Given) -> u8 {
+    told(suites, matches, given, None)
+}
+
+/// The same on a platform that is there already, whatever the options say of clusters.
+#[must_use]
+pub fn run_on(suites: &'static [&'static Suite], matches: &ArgMatches, given: &Given, ready: Ready) -> u8 {
+    told(suites, matches, given, Some(ready))
+}
+
+fn told(suites: &'static [&'static Suite], matches: &ArgMatches, given: &Given, ready: Option<Ready>) -> u8 {
     let command = match RunCommand::of(matches) {
         Ok(command) => command,
         Err(error) => return refused(&error.into()),
@@ -91,7 +103,7 @@ pub fn run_as_told(suites: &'static [&'static Suite], matches: &ArgMatches, give
         Err(error) => return refused(&error),
     };
     let asked = (questions.plan, tests.list);
-    let run = Run { options, tests, user, others };
+    let run = Run { options, tests, user, others, ready: Mutex::new(ready) };
     match asked {
         (true, _) => plan(&run, suites),
         (_, true) => list(&run, &run.selection(suites).0),

@@ -19,7 +19,7 @@ pub use file::FILE;
 pub use names::{most_like, suggestion};
 pub use options::{
     AccessOptions, Cluster, InstallationOptions, KindOptions, LoginOptions, Options, PlatformOptions, QuestionOptions,
-    RunOptions,
+    RunOptions, release,
 };
 pub use reference::reference;
 

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod causes;
+pub mod comparison;
 pub mod counts;
 pub mod files;
 pub mod html;

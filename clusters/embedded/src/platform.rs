@@ -21,6 +21,9 @@ pub enum Start {
     Blank,
     /// The built-in blueprint of a release.
     Release(Release),
+    /// What stands before a migration: standalone Kubeflow Pipelines and Katib, Bitnami's charts as their stores, and what
+    /// users left in them.
+    Standalone,
 }
 
 /// The releases of kubeflow/manifests that have a built-in blueprint.
@@ -143,6 +146,9 @@ impl Platform {
         controllers::start(&world, &stop);
         tokio::spawn(stop.clone().run_until_cancelled_owned(api::serve(world.clone(), api_listener)));
         tokio::spawn(stop.clone().run_until_cancelled_owned(gateway::serve(world.clone(), gateway_listener)));
+        if options.start == Start::Standalone {
+            blueprint::standalone::use_it(&world).await.map_err(StartError::Blueprint)?;
+        }
         Ok(Self { world, api, gateway, stop })
     }
 

@@ -1,6 +1,7 @@
 //! Writing one object: server-side apply, and what becomes of a refusal.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, header};
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::existing::{Existing, Mark, Metadata};
 use super::kinds::Resource;
 use super::request::{address, fetch, words};
-use super::{FIELD_MANAGER, conflict};
+use super::{FIELD_MANAGER, conflict, leftover};
 use crate::manifests::Manifest;
 
 /// The first pause before a repetition; each further one is twice as long.
@@ -36,9 +37,11 @@ pub(super) enum Written {
     Refused(String),
 }
 
-/// Counts of requests.
+/// What is told of the writes at the end.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
+    /// Fields that others owned.
+    pub claims: Mutex<Vec<conflict::Claim>>,
     /// Writes sent, repeated ones included.
     pub requests: AtomicUsize,
     /// Writes repeated.
@@ -57,6 +60,7 @@ pub(super) async fn apply(
     let path = address(&manifest.id, resource, namespace, Some(&manifest.id.name));
     let (mut body, mut force) = (bytes(&manifest.body), false);
     let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
+    let mut removed = false;
     loop {
         let url = format!("{path}?fieldManager={FIELD_MANAGER}&force={force}");
         let request = Request::patch(url).header(header::CONTENT_TYPE, "application/apply-patch+yaml");
@@ -65,11 +69,26 @@ pub(super) async fn apply(
         let error = match answer {
             Ok(applied) => return compare(before.as_ref(), &applied.metadata.mark()),
             Err(kube::Error::Api(status)) if !force && conflict::is_conflict(&status) => {
+                let claims = conflict::claims(&manifest.id, &status);
+                if let Some(theirs) = conflict::of_another_platform(&manifest.id, &claims) {
+                    return Written::Refused(theirs);
+                }
                 let mut ours = manifest.body.clone();
-                conflict::give_way(&mut ours, &status);
+                conflict::give_way(&mut ours, &claims);
+                counts.claims.lock().unwrap_or_else(PoisonError::into_inner).extend(claims);
                 (body, force) = (bytes(&ours), true);
                 continue;
             }
+            Err(kube::Error::Api(status)) if !removed => match leftover::removal(manifest, &status) {
+                Some(removal) => {
+                    removed = true;
+                    match remove(client, &path, &removal, counts).await {
+                        Ok(()) => continue,
+                        Err(error) => error,
+                    }
+                }
+                None => kube::Error::Api(status),
+            },
             Err(error) => error,
         };
         match heals(&error) {
@@ -81,6 +100,14 @@ pub(super) async fn apply(
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Removes what an apply leaves over.
+async fn remove(client: &Client, path: &str, removal: &serde_json::Value, counts: &Counts) -> Result<(), kube::Error> {
+    let request = Request::patch(format!("{path}?fieldManager={FIELD_MANAGER}"));
+    let request = request.header(header::CONTENT_TYPE, "application/merge-patch+json");
+    counts.requests.fetch_add(1, Ordering::Relaxed);
+    fetch::<Applied>(client, request, bytes(removal)).await.map(|_| ())
 }
 
 fn bytes(body: &serde_json::Value) -> Vec<u8> {

@@ -5,7 +5,11 @@
 //! until the controller repairs it.
 
 use kube::core::Status;
+use serde::Serialize;
 use serde_json::Value;
+
+use super::kinds::is_definition;
+use crate::manifests::Id;
 
 /// Field managers that deploy as we do; what they own is meant to be replaced.
 const DEPLOYERS: &[&str] =
@@ -16,20 +20,64 @@ pub(super) fn is_conflict(status: &Status) -> bool {
     status.code == 409 && causes(status).next().is_some()
 }
 
-/// Leaves to controllers the fields that they own; the rest may be forced.
-pub(super) fn give_way(body: &mut Value, status: &Status) {
-    let theirs = causes(status).filter(|(manager, _)| !DEPLOYERS.iter().any(|deployer| manager.starts_with(deployer)));
-    for (_, path) in theirs {
-        remove(body, path);
+/// A field of an object that another manager owns, with another value than the manifests'.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Claim {
+    /// The object.
+    pub object: String,
+    /// The field.
+    pub field: String,
+    /// Its owner.
+    pub manager: String,
+    /// Whether the owner keeps it; else it is taken over.
+    pub kept: bool,
+}
+
+impl std::fmt::Display for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { object, field, manager, kept } = self;
+        let what = if *kept { "is left to" } else { "is taken over from" };
+        write!(f, "{object}: {field} {what} field manager {manager:?}")
     }
+}
+
+/// The fields that a conflict is about.
+pub(super) fn claims(id: &Id, status: &Status) -> Vec<Claim> {
+    let claims = causes(status).map(|(manager, field)| {
+        let kept = !DEPLOYERS.iter().any(|deployer| manager.starts_with(deployer));
+        Claim { object: id.to_string(), field: field.to_owned(), manager: manager.to_owned(), kept }
+    });
+    claims.collect()
+}
+
+/// Leaves to controllers the fields that they own; the rest may be forced.
+pub(super) fn give_way(body: &mut Value, claims: &[Claim]) {
+    for claim in claims.iter().filter(|claim| claim.kept) {
+        remove(body, &claim.field);
+    }
+}
+
+/// Why a definition cannot be written: somebody who is no deployer owns more of it than a controller fills in, so another
+/// platform uses the same kind. The fields that controllers of a definition fill in are the authority of its conversion
+/// webhook (cert-manager's cainjector, knative's webhooks) and annotations.
+pub(super) fn of_another_platform(id: &Id, claims: &[Claim]) -> Option<String> {
+    let filled_in = |field: &str| field.ends_with(".caBundle") || field.starts_with(".metadata.");
+    let theirs = claims.iter().find(|claim| is_definition(id) && claim.kept && !filled_in(&claim.field))?;
+    let Claim { field, manager, .. } = theirs;
+    Some(format!(
+        "field manager {manager:?} owns {field}, with another value than the manifests': another platform uses this \
+         definition; remove that platform first, or hand its fields over: kubectl get crd {} -o yaml | kubectl apply \
+         --server-side --force-conflicts --field-manager=kubectl -f -",
+        id.name
+    ))
 }
 
 /// The managers and paths of a conflict (apimachinery `managedfields/internal/conflict.go`).
 fn causes(status: &Status) -> impl Iterator<Item = (&str, &str)> {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     causes.filter(|cause| cause.reason == "FieldManagerConflict").map(|cause| {
-        let manager = cause.message.trim_start_matches("conflict with ").trim_start_matches('"');
-        (manager, cause.field.as_str())
+        let quoted = cause.message.trim_start_matches("conflict with ").trim_start_matches('"');
+        (quoted.split('"').next().unwrap_or(quoted), cause.field.as_str())
     })
 }
 
@@ -145,8 +193,39 @@ mod tests {
         ]));
         assert!(is_conflict(&status));
         let mut body = json!({ "a": 1, "b": 2 });
-        give_way(&mut body, &status);
+        let claims = claims(&id("Deployment", "apps"), &status);
+        give_way(&mut body, &claims);
         assert_eq!(body, json!({ "b": 2 }));
+        let told: Vec<String> = claims.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "Deployment n: .a is left to field manager \"cainjector\"",
+                "Deployment n: .b is taken over from field manager \"kubectl-client-side-apply\"",
+            ]
+        );
+    }
+
+    fn id(kind: &str, group: &str) -> Id {
+        let (kind, group) = (kind.to_owned(), group.to_owned());
+        Id { group, version: "v1".to_owned(), kind, namespace: None, name: "n".to_owned() }
+    }
+
+    #[test]
+    fn a_definition_of_another_platform_is_told_by_name() {
+        let status = |manager: &str, field: &str| {
+            status(
+                json!([{ "reason": "FieldManagerConflict", "message": format!("conflict with {manager:?}"), "field": field }]),
+            )
+        };
+        let definition = id("CustomResourceDefinition", "apiextensions.k8s.io");
+        let refused = |manager: &str, field: &str| {
+            of_another_platform(&definition, &claims(&definition, &status(manager, field)))
+        };
+        let words = refused("other-operator", ".spec.versions").expect("it is another's");
+        assert!(words.contains("\"other-operator\" owns .spec.versions"), "{words}");
+        assert_eq!(refused("kubectl", ".spec.versions"), None);
+        assert_eq!(refused("cainjector", ".spec.conversion.webhook.clientConfig.caBundle"), None);
     }
 
     proptest! {

@@ -117,6 +117,12 @@ impl Existing {
         }
     }
 
+    /// What this program wrote, of the kinds that were looked at.
+    pub fn ours(&self) -> Vec<[String; 4]> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().filter(|(_, mark)| mark.written.is_some()).map(|(key, _)| key.clone()).collect()
+    }
+
     /// The mark of an object before it is written; `None` if it does not exist.
     pub fn mark(&self, id: &Id, resource: &Resource, namespace: Option<&str>) -> Option<Mark> {
         let key =

@@ -26,7 +26,7 @@ pub(super) fn address(id: &Id, resource: &Resource, namespace: Option<&str>, nam
 }
 
 /// A path segment; the names of RBAC objects may hold any character.
-fn escaped(segment: &str) -> String {
+pub(crate) fn escaped(segment: &str) -> String {
     let Ok(mut url) = Url::parse("http://x") else { return String::new() };
     if let Ok(mut path) = url.path_segments_mut() {
         path.clear().push(segment);
@@ -35,7 +35,7 @@ fn escaped(segment: &str) -> String {
 }
 
 /// Sends a request and reads its answer, which never reaches a log: it may be a Secret.
-pub(super) async fn fetch<T: DeserializeOwned>(
+pub(crate) async fn fetch<T: DeserializeOwned>(
     client: &Client,
     request: Builder,
     body: Vec<u8>,

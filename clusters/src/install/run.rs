@@ -1,6 +1,7 @@
 //! One installation: wave by wave, then until all workloads are ready.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -99,6 +100,7 @@ impl<'a> Run<'a> {
             duration: self.started.elapsed(),
             steps: self.steps.clone(),
             workloads,
+            claims: self.counts.claims.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         })
     }
 

@@ -10,9 +10,9 @@ const LIMIT_MIB: usize = 128;
 const LIMIT: u64 = (LIMIT_MIB as u64) << 20;
 
 /// RFC 1952, section 2.3.1.
-const GZIP: &[u8] = &[0x1f, 0x8b];
+pub(super) const GZIP: &[u8] = &[0x1f, 0x8b];
 /// The .xz file format, section 2.1.1.1.
-const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0x00];
+pub(super) const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0x00];
 
 /// All of standard input, a little more than the limit at most.
 pub(super) fn stdin() -> io::Result<Vec<u8>> {

@@ -7,10 +7,11 @@ use clusters::manifests::Source;
 use clusters::versions::Version;
 use reports::model;
 
-/// What a folder needs to be a kustomization; kustomize knows these three names.
-const KUSTOMIZATIONS: &[&str] = &["kustomization.yaml", "kustomization.yml", "Kustomization"];
+/// What a folder needs to be a kustomization (kustomize knows these three names), or a checkout of kubeflow/manifests.
+const KUSTOMIZATIONS: &[&str] =
+    &["kustomization.yaml", "kustomization.yml", "Kustomization", "example/kustomization.yaml"];
 
-/// The manifests that a path means: a file, a kustomization, or the file of a release in a folder of several.
+/// The manifests that a path means: a file, a kustomization, a checkout, or the file of a release in a folder of several.
 ///
 /// # Errors
 /// A folder that is neither, in one sentence.
@@ -23,7 +24,7 @@ pub fn manifests(path: &Path, version: &Version) -> Result<Source, String> {
     let found: Option<PathBuf> = candidates.into_iter().find(|file| file.is_file());
     found.map(Source::Path).ok_or_else(|| {
         format!(
-            "{} holds neither a kustomization.yaml nor {name} (or .xz, .gz); name a file of rendered manifests: --manifests FILE",
+            "{} holds neither a kustomization.yaml, nor a folder `example` with one, nor {name} (or .xz, .gz); name a checkout or archive of kubeflow/manifests, or a file of rendered manifests: --manifests PATH",
             path.display()
         )
     })

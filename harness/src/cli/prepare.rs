@@ -43,10 +43,18 @@ pub(super) type Reason = String;
 /// The run's user, and whom the checks of tenancy log in as besides, if the options say.
 pub(super) type Users = (User, Option<Vec<User>>);
 
-/// Prepares what the options describe.
-pub(super) async fn prepare(options: &Options, users: Users, cancel: &CancellationToken) -> Result<Prepared, Reason> {
+/// Prepares what the options describe, or what is there already.
+pub(super) async fn prepare(
+    options: &Options,
+    ready: Option<Provided>,
+    users: Users,
+    cancel: &CancellationToken,
+) -> Result<Prepared, Reason> {
     // The provider stops in good order by itself; everything else may be dropped.
-    let provided = provider(options)?.provide(cancel).await.map_err(|error| error.to_string())?;
+    let provided = match ready {
+        Some(provided) => provided,
+        None => provider(options)?.provide(cancel).await.map_err(|error| error.to_string())?,
+    };
     let reached = cancel.run_until_cancelled(reach(options, provided, users)).await;
     let mut prepared = reached.unwrap_or_else(|| Err("interrupted before the first check".to_owned()))?;
     prepared.environment.cancel = cancel.clone();
@@ -118,6 +126,7 @@ pub fn kind(platform: &PlatformOptions, keep: bool) -> Result<Kind, String> {
         keep,
         ignore_resources: options.ignore_resources,
         manifests: manifests.map(|path| installation::manifests(path, version)).transpose()?,
+        for_a_platform: true,
         progress: clusters::install::Progress::stderr(),
         ..Kind::new(options.cluster_name.as_deref().unwrap_or(clusters::kind::DEFAULT_NAME))
     })

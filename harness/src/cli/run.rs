@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use clusters::Provided;
 use libtest_mimic::Arguments;
 use reports::model::{Note, Outcome, Results, Shard, Skip, TargetMode};
 use reports::{files, phrases, terminal};
@@ -25,6 +27,16 @@ pub(super) struct Run {
     pub(super) user: User,
     /// Whom the checks of tenancy log in as besides; unless said, whom the target is known to have.
     pub(super) others: Option<Vec<User>>,
+    /// A platform that is there already.
+    pub(super) ready: Mutex<Option<Ready>>,
+}
+
+/// A platform that somebody has provided already, and what the report is to tell of how that went.
+pub struct Ready {
+    /// The platform.
+    pub provided: Provided,
+    /// What is told.
+    pub notes: Vec<Note>,
 }
 
 impl Run {
@@ -87,9 +99,11 @@ impl Run {
         let started = jiff::Timestamp::now();
         let engine = threads.engine();
         let cancel = CancellationToken::new();
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (provided, notes) = ready.map_or_else(Default::default, |ready| (Some(ready.provided), ready.notes));
         let prepared = engine.block_on(async {
             signals::watch(cancel.clone()).map_err(|error| format!("cannot watch for signals: {error}"))?;
-            prepare::prepare(&self.options, (self.user.clone(), self.others.clone()), &cancel).await
+            prepare::prepare(&self.options, provided, (self.user.clone(), self.others.clone()), &cancel).await
         });
         let Prepared { mut environment, keep } = match prepared {
             Ok(prepared) => prepared,
@@ -99,6 +113,7 @@ impl Run {
         environment.started = started;
         environment.jobs = self.jobs();
         environment.without.clone_from(&self.options.platform.without);
+        environment.notes.extend(notes);
         environment.notes.extend(self.left_out());
         environment.probe_image.clone_from(&self.options.run.probe_image);
         environment.read_only = self.options.run.read_only;

@@ -60,7 +60,7 @@ pub struct InstallationOptions {
     #[arg(long, env = "CONFORMANCE_KUBEFLOW", value_name = "VERSION", value_parser = release)]
     pub kubeflow: Option<&'static Version>,
 
-    /// Manifests to install: rendered YAML (plain, .gz or .xz), a kustomization, or a folder of files such as example-v1.9.1.yaml.xz
+    /// Manifests to install: rendered YAML (plain, .gz or .xz), a kustomization, a checkout or archive (.tar.gz) of kubeflow/manifests, or a folder of files such as example-v1.9.1.yaml.xz
     #[arg(long, env = "CONFORMANCE_MANIFESTS", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub manifests: Option<PathBuf>,
 }
@@ -290,7 +290,11 @@ fn shared_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn release(name: &str) -> Result<&'static Version, String> {
+/// The release of that name.
+///
+/// # Errors
+/// There is none, with those that there are.
+pub fn release(name: &str) -> Result<&'static Version, String> {
     versions::named(name).ok_or_else(|| {
         let supported: Vec<&str> = VERSIONS.iter().map(|version| version.kubeflow).collect();
         format!("the supported releases are {}", supported.join(", "))

@@ -9,13 +9,16 @@ use super::answer::{self, Answer, Form};
 use super::call::Call;
 use super::query::Query;
 use super::route::Route;
-use super::{Status, deprecation, discovery, kinds, options, verbs};
+use super::{Status, deprecation, discovery, kinds, options, trouble, verbs};
 use crate::access::{self, Attributes, UserInfo};
 use crate::platform::World;
 
 /// Answers one request.
 pub async fn handle(world: Arc<World>, request: Request<Body>) -> Response<Body> {
     let group = Route::parse(request.uri().path()).group;
+    if let Some(response) = trouble::of(&world, &request) {
+        return response;
+    }
     match answer(world.clone(), request).await {
         Ok(response) => response,
         // Whatever serves no group answers for none.

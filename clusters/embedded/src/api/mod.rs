@@ -26,6 +26,7 @@ pub mod server;
 pub mod status;
 pub mod storage_version;
 pub mod table;
+mod trouble;
 pub mod validate;
 pub mod verbs;
 pub mod wire;

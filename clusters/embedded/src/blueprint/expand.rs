@@ -192,6 +192,9 @@ fn container(row: &Container) -> Value {
     let plain = row.env.iter().map(|(name, value)| json!({"name": name, "value": value}));
     let env: Vec<Value> = plain.chain(row.refer.iter().map(referring)).collect();
     let mut container = json!({"name": row.name, "image": row.image, "ports": ports, "env": env});
+    if !row.args.is_empty() {
+        container["args"] = json!(row.args);
+    }
     if let Some(map) = &row.env_from {
         container["envFrom"] = json!([{"configMapRef": {"name": map}}]);
     }

@@ -7,6 +7,7 @@
 
 mod expand;
 mod rows;
+pub(crate) mod standalone;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -28,8 +29,11 @@ const CONTRACT_B: &str = include_str!("data/contract_b.yaml");
 /// # Errors
 /// What does not load: a defect of this program.
 pub fn load(world: &World, start: Start) -> Result<(), String> {
-    let Start::Release(release) = start else { return Ok(()) };
-    put(world, objects(release)?)
+    match start {
+        Start::Blank => Ok(()),
+        Start::Release(release) => put(world, objects(release)?),
+        Start::Standalone => put(world, standalone::objects()?),
+    }
 }
 
 /// Puts objects into the store, with the defaults that the API would give them; what is there already stays.
@@ -96,8 +100,12 @@ fn encode_secret(object: &mut Value) {
 }
 
 /// Plurals that are not the lower-case kind with an `s`.
-const PLURALS: &[(&str, &str)] =
-    &[("AuthorizationPolicy", "authorizationpolicies"), ("NetworkPolicy", "networkpolicies"), ("Gateway", "gateways")];
+const PLURALS: &[(&str, &str)] = &[
+    ("AuthorizationPolicy", "authorizationpolicies"),
+    ("NetworkPolicy", "networkpolicies"),
+    ("Gateway", "gateways"),
+    ("PriorityClass", "priorityclasses"),
+];
 
 /// Where an object of the blueprint stands in the store.
 ///

@@ -8,9 +8,9 @@ use serde_json::Value;
 /// Labels, environment variables, headers.
 pub type Map = BTreeMap<String, String>;
 
-/// One release. `at` is always `namespace/name`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One release, or what stands in a cluster before one. `at` is always `namespace/name`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Release {
     /// Namespaces with their labels.
     pub namespaces: Vec<Named>,
@@ -85,6 +85,8 @@ pub struct Workload {
 pub struct Container {
     pub name: String,
     pub image: String,
+    #[serde(default)]
+    pub args: Vec<String>,
     #[serde(default)]
     pub ports: Vec<ContainerPort>,
     #[serde(default)]

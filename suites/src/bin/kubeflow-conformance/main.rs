@@ -1,9 +1,11 @@
 //! The suite as a program: what `cargo test --test conformance` does, and what goes with it.
 
+mod accept;
 #[cfg(feature = "embedded")]
 mod bench;
 mod command;
 mod install;
+mod migrate;
 mod report;
 mod up;
 
@@ -26,8 +28,10 @@ fn main() -> ExitCode {
 fn act(matches: &ArgMatches, given: &Given) -> u8 {
     match matches.subcommand() {
         Some(("run", matches)) => cli::run_as_told(SUITES, matches, given),
+        Some(("accept", matches)) => accept::accept(matches, given),
         Some(("up", matches)) => up::up(matches),
         Some(("install", matches)) => install::install(matches),
+        Some(("migrate", matches)) => migrate::migrate(matches),
         #[cfg(feature = "embedded")]
         Some(("bench", matches)) => bench::bench(matches),
         Some(("explain", matches)) => explain(matches),
@@ -56,6 +60,11 @@ fn completions(matches: &ArgMatches) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(*shell, &mut command::program(), command::NAME, &mut script);
     cli::answered(&String::from_utf8_lossy(&script))
+}
+
+/// What a cluster says, without anything that a terminal obeys.
+fn plain(text: &str) -> String {
+    text.lines().map(|line| reports::phrases::one_line(line, usize::MAX) + "\n").collect()
 }
 
 fn wrong(reason: &str) -> u8 {

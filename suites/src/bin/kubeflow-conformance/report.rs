@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use harness::cli;
 use harness::engine::EVENT_LOG;
+use reports::comparison::Comparison;
 use reports::files::{self, RESULTS};
 use reports::model::Results;
 use reports::terminal;
@@ -16,6 +17,7 @@ pub fn report(matches: &ArgMatches) -> u8 {
     match matches.subcommand() {
         Some(("render", matches)) => render(matches),
         Some(("merge", matches)) => merge(matches),
+        Some(("compare", matches)) => compare(matches),
         Some(("schema", _)) => cli::answered(&reports::schema::text()),
         _ => harness::exit::USAGE,
     }
@@ -56,6 +58,24 @@ fn merge(matches: &ArgMatches) -> u8 {
     match cli::answered(&format!("{shown}report   {}\n", page.display())) {
         0 => harness::exit::code(&whole),
         code => code,
+    }
+}
+
+fn compare(matches: &ArgMatches) -> u8 {
+    let side = |name: &str| matches.get_one::<PathBuf>(name).map(|path| read(path));
+    let (before, after) = match (side("before"), side("after")) {
+        (Some(Ok(before)), Some(Ok(after))) => (before, after),
+        (Some(Err(reason)), _) | (_, Some(Err(reason))) => return impossible(&reason),
+        _ => return harness::exit::USAGE,
+    };
+    let comparison = Comparison::of(&before, &after);
+    let json = matches.get_one::<String>("format").is_some_and(|format| format == "json");
+    let text =
+        if json { serde_json::to_string_pretty(&comparison).map(|text| text + "\n") } else { Ok(comparison.text()) };
+    match text.map(|text| cli::answered(&text)) {
+        Ok(0) if comparison.is_worse() => harness::exit::NON_CONFORMANT,
+        Ok(code) => code,
+        Err(error) => impossible(&error.to_string()),
     }
 }
 

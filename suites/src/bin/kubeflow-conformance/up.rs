@@ -20,7 +20,7 @@ mod serve {
     use clusters::install::Progress;
     use clusters::versions::Version;
     use clusters::versions::credentials::{DEFAULT_PASSWORD, DEFAULT_USER};
-    use clusters::{Embedded, Provided, Provider as _};
+    use clusters::{Embedded, Holds, Provided, Provider as _};
     use harness::cli::{answered, refused, say};
     use harness::config::InstallationOptions;
     use harness::{exit, signals};
@@ -53,11 +53,23 @@ mod serve {
         };
         embedded.progress = Progress::stderr();
         embedded.echo = matches.get_flag("echo");
+        if matches.get_one::<String>("as").is_some_and(|played| played == "standalone") {
+            embedded.holds = Holds::Standalone;
+        }
         embedded.gateway = local(matches, "port");
         embedded.api = local(matches, "api-port");
         let provided = embedded.provide(&cancel).await.map_err(|error| error.to_string())?;
         let file = Kubeconfig::write(matches.get_one::<PathBuf>("write-kubeconfig"), &provided)?;
         let gateway = provided.target.gateway.as_ref().map(ToString::to_string).unwrap_or_default();
+        if embedded.holds == Holds::Standalone {
+            let shown = answered(&format!(
+                "plays      standalone Kubeflow Pipelines and Katib on Bitnami charts, with data: SIMULATED, in this process\n\
+                 kubectl    export KUBECONFIG={0}\n\
+                 migration  kubeflow-conformance migrate preflight --kubeconfig {0} --context embedded\n",
+                file.path().display(),
+            ));
+            return if shown == 0 { until_ctrl_c(&cancel).await } else { Ok(shown) };
+        }
         let shown = answered(&format!(
             "platform   {}: SIMULATED, plays a cluster in this process\n\
              dashboard  {gateway}\n\
@@ -69,6 +81,10 @@ mod serve {
         if shown != 0 {
             return Ok(shown);
         }
+        until_ctrl_c(&cancel).await
+    }
+
+    async fn until_ctrl_c(cancel: &CancellationToken) -> Result<u8, String> {
         say("serving until Ctrl-C");
         cancel.cancelled().await;
         Ok(exit::CONFORMANT)

@@ -93,7 +93,7 @@ fn execute(statement: &str, database: &str, names: bool, directory: &Directory) 
     } else {
         (statement, None)
     };
-    directory.with(database, |connection| {
+    let work = |connection: &rusqlite::Connection| {
         let mut prepared = connection.prepare(statement)?;
         let count = prepared.column_count();
         let mut lines = String::new();
@@ -107,7 +107,8 @@ fn execute(statement: &str, database: &str, names: bool, directory: &Directory) 
             lines.push_str(&(cells.join("\t") + "\n"));
         }
         Ok(lines)
-    })
+    };
+    if database == "information_schema" { directory.with_schema(work) } else { directory.with(database, work) }
 }
 
 fn column(title: &str, names: bool, values: &[String]) -> String {

@@ -31,6 +31,8 @@ pub struct Mysql;
 
 /// Where the server keeps its data unless `--datadir` says otherwise.
 const DATA_DIRECTORY: &str = "/var/lib/mysql";
+/// The same of Bitnami's image (bitnami/containers `bitnami/mysql`, `MYSQL_VOLUME_DIR`).
+const BITNAMI_DIRECTORY: &str = "/bitnami/mysql";
 const NO_PASSWORD: &str = "[ERROR] [Entrypoint]: Database is uninitialized and password option is not specified";
 
 impl Actor for Mysql {
@@ -94,7 +96,9 @@ fn claim_of(world: &World, pod: &Value, container: &str) -> Option<String> {
     let container = kubelet::container(pod, container)?;
     let arguments: Vec<&str> = list(container, "/args").iter().filter_map(Value::as_str).collect();
     let place = arguments.iter().position(|argument| *argument == "--datadir").and_then(|at| arguments.get(at + 1));
-    let (mount, _) = kubelet::volumes::mount_of(container, place.copied().unwrap_or(DATA_DIRECTORY))?;
+    let bitnami = super::repository(text(container, "/image")).contains("bitnami/");
+    let usual = if bitnami { BITNAMI_DIRECTORY } else { DATA_DIRECTORY };
+    let (mount, _) = kubelet::volumes::mount_of(container, place.copied().unwrap_or(usual))?;
     let volumes = list(pod, "/spec/volumes");
     let volume = volumes.iter().find(|volume| text(volume, "/name") == text(mount, "/name"))?;
     let claim = text(volume, "/persistentVolumeClaim/claimName");

@@ -77,7 +77,8 @@ pub fn store(call: &Call, id: &str, verb: &str) -> Answered {
     Ok(json!({}))
 }
 
-/// The namespace of the experiment that something is to belong to.
+/// The namespace of the experiment that something is to belong to. For one user alone that is the API server's own
+/// (`resource_manager.go`, `GetNamespaceFromExperimentId`).
 pub fn namespace_of(call: &Call, id: &str) -> Answered<String> {
     if id.is_empty() {
         return Err(Refusal::invalid("Experiment id can not be empty in multi-user mode"));
@@ -87,7 +88,10 @@ pub fn namespace_of(call: &Call, id: &str) -> Answered<String> {
     let found = found
         .within(&format!("Failed to fetch namespace from experiment {id}"))
         .within(&format!("Failed to fetch namespace for experiment {id}"))?;
-    Ok(text(&found, "Namespace").to_owned())
+    match text(&found, "Namespace") {
+        "" if !call.settings.multi_user => Ok(crate::object::namespace(&call.visit.pod).to_owned()),
+        namespace => Ok(namespace.to_owned()),
+    }
 }
 
 /// An experiment that the caller may do this to.

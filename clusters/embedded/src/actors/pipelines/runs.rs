@@ -119,7 +119,9 @@ pub fn list(call: &Call, namespace: &str, what: &str) -> Answered {
         return Err(Refusal::invalid(NO_NAMESPACE).within(&list_denied("")).within(what));
     }
     in_namespace(call, "list", &namespace, "", "").within(&list_denied(&namespace)).within(what)?;
+    // For one user alone all of them, unless a namespace is named.
     let mut scope = vec![("Namespace", namespace.as_str())];
+    scope.retain(|(_, value)| call.settings.multi_user || !value.is_empty());
     if !experiment.is_empty() {
         scope.push(("ExperimentUUID", &experiment));
     }

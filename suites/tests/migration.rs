@@ -1,0 +1,146 @@
+//! A migration as a person makes it, command by command, against the program that plays a cluster in another process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+#![cfg(feature = "embedded")]
+
+#[path = "bad_input/program.rs"]
+#[allow(dead_code, reason = "shared with the tests of bad input")]
+mod program;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use program::{Program, Ran};
+use reports::model::{Outcome, Skip, TargetMode};
+
+/// A cluster with a standalone installation, in a process of its own.
+struct Standalone {
+    process: Child,
+    kubeconfig: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Standalone {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let kubeconfig = folder.path().join("kubeconfig");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubeflow-conformance"));
+        command.args(["up", "--as", "standalone", "--port=0", "--api-port=0", "--write-kubeconfig"]).arg(&kubeconfig);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let first = lines.next().expect("it starts").unwrap();
+        assert!(first.contains("SIMULATED"), "{first}");
+        Self { process, kubeconfig, folder }
+    }
+
+    fn runs(&self, arguments: &[&str]) -> Ran {
+        let mut program = Program::new(arguments);
+        program.command.arg("--kubeconfig").arg(&self.kubeconfig).args(["--context", "embedded"]);
+        program.ends()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+}
+
+impl Drop for Standalone {
+    fn drop(&mut self) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
+}
+
+fn ended(ran: Ran, code: i32, words: &[&str]) -> Ran {
+    assert_eq!(ran.code, code, "{ran:#?}");
+    for word in words {
+        assert!(ran.stdout.contains(word), "{word:?} is wanted: {ran:#?}");
+    }
+    ran
+}
+
+#[test]
+fn step_by_step() {
+    let cluster = Standalone::new();
+    let found = ended(
+        cluster.runs(&["migrate", "preflight"]),
+        101,
+        &["a standalone installation", "StatefulSet kubeflow/kfp-mysql", "clean-metrics-in-db", "run_details 6"],
+    );
+    assert!(found.stderr.contains("nothing is changed"), "{found:#?}");
+    let json = ended(cluster.runs(&["migrate", "preflight", "--format", "json"]), 101, &[]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json["state"], &json["namespaces"][0]), (&"standalone".into(), &"kubeflow".into()));
+
+    // An installation over it is refused, and so is whatever was not thought through.
+    let manifests = cluster.path("some.yaml");
+    std::fs::write(&manifests, "{apiVersion: v1, kind: Namespace, metadata: {name: a}}").unwrap();
+    cluster.runs(&["install", "--manifests", &manifests]).refused(3, &["is not empty", "migrate preflight", "--over"]);
+    ended(
+        cluster.runs(&["install", "--manifests", &manifests, "--dry-run"]),
+        0,
+        &["create   Namespace a", "nothing was written"],
+    );
+    ended(cluster.runs(&["install", "--manifests", &manifests, "--check"]), 101, &["missing    Namespace a"]);
+
+    let before = cluster.path("before.json");
+    cluster.runs(&["migrate", "clean"]).refused(2, &["--plan", "--confirm NAME"]);
+    cluster.runs(&["migrate", "clean", "--confirm", "prod", "--lose-data"]).refused(3, &["not this cluster's name"]);
+    cluster.runs(&["migrate", "clean", "--confirm", "embedded"]).refused(3, &["there is data", "nothing was deleted"]);
+    cluster
+        .runs(&["migrate", "clean", "--confirm", "embedded", "--data-saved", &before])
+        .refused(3, &["cannot read the snapshot"]);
+    std::fs::write(&before, "{\"schema\": \"other\"}").unwrap();
+    cluster.runs(&["migrate", "compare", &before]).refused(3, &["is no snapshot", "migrate snapshot"]);
+    std::fs::remove_file(&before).unwrap();
+    ended(cluster.runs(&["migrate", "snapshot", &before]), 0, &["runs", "sha256"]);
+    #[cfg(unix)]
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&before).unwrap().permissions()) & 0o777,
+        0o600
+    );
+    ended(cluster.runs(&["migrate", "compare", &before]), 0, &["6 kept, 0 changed, 0 gone, 0 new"]);
+    ended(
+        cluster.runs(&["migrate", "clean", "--plan"]),
+        0,
+        &["1. webhooks", "Namespace kubeflow", "nothing was deleted"],
+    );
+
+    let clean = ["migrate", "clean", "--confirm", "embedded", "--data-saved", &before, "--patience", "1"];
+    let cleaned = ended(cluster.runs(&clean), 0, &["objects deleted", "removed by hand"]);
+    assert!(cleaned.stderr.contains("clean    namespaces"), "{cleaned:#?}");
+    ended(cluster.runs(&["migrate", "preflight"]), 0, &["install the platform"]);
+    ended(cluster.runs(&["migrate", "compare", &before]), 101, &["6 gone"]);
+    ended(cluster.runs(&["install", "--manifests", &manifests]), 0, &[]);
+    ended(cluster.runs(&["install", "--manifests", &manifests, "--check"]), 0, &["all of them as written"]);
+}
+
+#[test]
+fn all_at_once() {
+    let mut program = Program::new(&["accept", "--from", "standalone", "install::"]);
+    let reports = program.reports();
+    program.command.arg("--report-dir").arg(reports);
+    let ran = program.ends();
+    let results = ran.results();
+    let steps: Vec<&str> =
+        results.notes.iter().filter(|note| note.topic == "accept").map(|note| note.text.as_str()).collect();
+    let named: Vec<&str> = steps.iter().filter_map(|text| text.split(": ").next()?.split(", ").nth(1)).collect();
+    assert_eq!(named, ["cluster", "preflight", "snapshot", "clean", "install", "check", "compare"], "{steps:#?}");
+    assert_eq!(results.target.mode, TargetMode::Simulated);
+    let judged: Vec<_> =
+        results.checks.iter().filter(|check| check.outcome != Outcome::Skipped(Skip::NotSelected)).collect();
+    let failed: Vec<_> =
+        judged.iter().filter(|check| matches!(check.outcome, Outcome::Failed(_) | Outcome::Errored(_))).collect();
+    assert!(judged.len() > 10 && failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn what_cannot_be_accepted_is_said_first() {
+    let refused = |arguments: &[&str], words: &[&str]| {
+        Program::new(arguments).ends().refused(2, words);
+    };
+    refused(&["accept", "--cluster", "existing", "--context", "prod"], &["may be thrown away", "--cluster kind"]);
+    refused(&["accept", "--cluster", "kind"], &["--manifests PATH"]);
+    refused(&["accept", "--cluster", "kind", "--manifests", "x.yaml", "--from", "standalone"], &["--cluster embedded"]);
+    refused(&["install", "--dry-run", "--manifests", "x.yaml"], &["--context NAME"]);
+}
