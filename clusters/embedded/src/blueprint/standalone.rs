@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -18,7 +20,7 @@ const ROWS: &str = include_str!("data/standalone.yaml");
 const OBJECTS: &str = include_str!("data/standalone_objects.yaml");
 
 /// How long the API server may take until it has its database.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// The pipelines that somebody uploaded.
@@ -40,6 +42,9 @@ pub fn objects() -> Result<Vec<Value>, String> {
         // `commonLabels` of env/platform-agnostic.
         object["metadata"]["labels"]["application-crd-id"] = json!("kubeflow-pipelines");
     });
+    // The cache deployer and Katib's certificate generator fill it in at run time.
+    let webhooks = objects.iter_mut().filter_map(|object| object.get_mut("webhooks")?.as_array_mut()).flatten();
+    webhooks.for_each(|webhook| webhook["clientConfig"]["caBundle"] = json!(BASE64_STANDARD.encode("standalone")));
     objects.extend(serde_saphyr::from_multiple::<Value>(OBJECTS).map_err(|error| error.to_string())?);
     objects.iter_mut().for_each(encode_secret);
     Ok(objects)
@@ -57,15 +62,8 @@ fn is_of_pipelines(object: &Value) -> bool {
 /// # Errors
 /// The API server does not start, or refuses: a defect of this program.
 pub async fn use_it(world: &Arc<World>) -> Result<(), String> {
-    let waited = tokio::time::timeout(PATIENCE, async {
-        while call(world, Method::GET, "experiments", &Value::Null).await.is_err() {
-            tokio::time::sleep(GLANCE).await;
-        }
-        while measurements(world).await.is_err() {
-            tokio::time::sleep(GLANCE).await;
-        }
-    });
-    waited.await.map_err(|_| "the standalone API server or Katib's database did not start".to_owned())?;
+    until("the API server", || async { call(world, Method::GET, "experiments", &Value::Null).await.map(drop) }).await?;
+    until("Katib's database", || measurements(world)).await?;
     for name in PIPELINES {
         let pipeline = call(world, Method::POST, "pipelines", &json!({ "display_name": name })).await?;
         let id = pipeline["pipeline_id"].as_str().unwrap_or_default().to_owned();
@@ -86,19 +84,26 @@ pub async fn use_it(world: &Arc<World>) -> Result<(), String> {
         call(world, Method::POST, "recurringruns", &recurring).await?;
     }
     // What people have left has come to rest.
-    let ended = tokio::time::timeout(PATIENCE, async {
-        while !all_runs_ended(world).await? {
-            tokio::time::sleep(GLANCE).await;
-        }
-        Ok(())
-    });
-    ended.await.unwrap_or_else(|_| Err("a run of the standalone API server does not end".to_owned()))
+    until("the runs", || all_runs_ended(world)).await
 }
 
-async fn all_runs_ended(world: &Arc<World>) -> Result<bool, String> {
+/// Waits until something is done.
+async fn until<F: Future<Output = Result<(), String>>>(what: &str, attempt: impl Fn() -> F) -> Result<(), String> {
+    let started = tokio::time::Instant::now();
+    loop {
+        match attempt().await {
+            Ok(()) => return Ok(()),
+            Err(error) if started.elapsed() >= PATIENCE => return Err(format!("{what} is not ready: {error}")),
+            Err(_) => tokio::time::sleep(GLANCE).await,
+        }
+    }
+}
+
+async fn all_runs_ended(world: &Arc<World>) -> Result<(), String> {
     let listed = call(world, Method::GET, "runs?page_size=50", &Value::Null).await?;
     let runs = listed["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(runs.len() == EXPERIMENTS.len() * RUNS && runs.iter().all(|run| run["state"] == "SUCCEEDED"))
+    let ended = runs.len() == EXPERIMENTS.len() * RUNS && runs.iter().all(|run| run["state"] == "SUCCEEDED");
+    if ended { Ok(()) } else { Err(format!("{} runs, not all of them SUCCEEDED", runs.len())) }
 }
 
 /// The smallest pipeline that the compiler's schema allows.
