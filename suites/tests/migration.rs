@@ -26,6 +26,10 @@ impl Standalone {
         let kubeconfig = folder.path().join("kubeconfig");
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubeflow-conformance"));
         command.args(["up", "--as", "standalone", "--port=0", "--api-port=0", "--write-kubeconfig"]).arg(&kubeconfig);
+        let variables = std::env::vars_os().map(|(name, _)| name);
+        variables.filter(|name| name.to_string_lossy().starts_with("CONFORMANCE_")).for_each(|name| {
+            command.env_remove(name);
+        });
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let first = lines.next().expect("it starts").unwrap();

@@ -56,7 +56,7 @@ impl Cluster {
         let existing = Existing { kubeconfig, context, gateway: None };
         let provided = existing.provide(cancel).await.map_err(|error| error.to_string())?;
         let client = migrate::client(&provided.target.kube).map_err(|error| error.to_string())?;
-        let version = cli::release_or_default(matches.get_one::<&'static Version>("to").copied())?;
+        let version = cli::release_or_default(matches.try_get_one::<&'static Version>("to").ok().flatten().copied())?;
         Ok(Self { client, name: provided.target.name, version })
     }
 }
