@@ -21,7 +21,7 @@ pub const SCHEMA: &str = "kubeflow-conformance/snapshot/v1";
 /// What was there at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Always [`SCHEMA`].
+    /// Always `kubeflow-conformance/snapshot/v1`.
     pub schema: String,
     /// When it was taken, RFC 3339 in UTC.
     pub taken: String,
