@@ -56,18 +56,29 @@ impl Recorder {
     /// Adds an event, redacted and cut to the limits.
     pub fn record(&self, what: EventKind) {
         let at_ms = millis(self.start.elapsed());
-        let what = self.bounded(what);
-        let mut record = self.lock();
-        if record.closed {
+        // Looked at first, because redaction is dear: a check of many users makes a hundred thousand requests.
+        if !self.has_room() {
             return;
         }
-        if record.events.len() >= EVENT_LIMIT {
+        let what = self.bounded(what);
+        let mut record = self.lock();
+        if record.closed || record.events.len() >= EVENT_LIMIT {
             record.left_out += 1;
             return;
         }
         let what = if record.bytes > CHECK_LIMIT { without_bulk(what) } else { what };
         record.bytes += size(&what);
         record.events.push(Event { at_ms, what });
+    }
+
+    /// Whether another event is kept; one that is not is counted.
+    fn has_room(&self) -> bool {
+        let mut record = self.lock();
+        if !record.closed && record.events.len() >= EVENT_LIMIT {
+            record.left_out += 1;
+            return false;
+        }
+        !record.closed
     }
 
     /// Adds a remark.

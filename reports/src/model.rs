@@ -314,7 +314,7 @@ pub enum Severity {
 /// Something noticed outside any check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
-    /// What it is about: `restarts`, `uncovered-route`, `leftover`, `janitor`, `setup`.
+    /// What it is about: `restarts`, `uncovered-route`, `matrix`, `leftover`, `janitor`, `setup`.
     pub topic: String,
     /// What was noticed.
     pub text: String,

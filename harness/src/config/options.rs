@@ -140,7 +140,7 @@ pub struct RunOptions {
     #[arg(long, env = "CONFORMANCE_PROBE_IMAGE", value_name = "IMAGE")]
     pub probe_image: Option<String>,
 
-    /// How many checks may run at once [default: two a core, at least 16]
+    /// How many checks may run at once [default: four a core, at least 32]
     #[arg(long, env = "CONFORMANCE_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
 

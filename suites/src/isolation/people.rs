@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::applications::App;
 use crate::bounded::each;
 use crate::faults::contributors::USER_SEES_EVERYTHING;
+use crate::objects::text;
 use crate::reach::{LISTS, List, REMOVALS, Removal, everywhere, may_remove, sees};
 use crate::tenants;
 use crate::workspaces::client::Client;
@@ -120,11 +121,9 @@ async fn matrix(cx: &Ctx) -> Checked {
         Box::pin(tries[layer].succeeds(cx, person, &home.name))
     }))
     .await;
-    cx.remark(format!(
-        "{} people in {} namespaces, {count} cells: logins {logins} ms, namespaces {housing} ms, cells {asking} ms",
-        people.len(),
-        homes.len()
-    ));
+    let (who, places) = (people.len(), homes.len());
+    let pace = format!("logins {logins} ms, namespaces {housing} ms, cells {asking} ms");
+    cx.note("matrix", format!("{who} people in {places} namespaces, {count} cells: {pace}"));
     judged(cx, &people, &homes, &tries, found).await
 }
 
@@ -152,12 +151,32 @@ fn is_ours(cx: &Ctx, at: usize) -> bool {
 
 async fn person(cx: &Ctx, user: &User, tries: &[Try]) -> Checked<Person> {
     // The run's own user is logged in already.
-    let session = if user.email == cx.user().email { cx.user_session().await? } else { cx.login(user).await? };
+    let session = if user.email == cx.user().email { cx.user_session().await? } else { login(cx, user).await? };
     let mut opened = Vec::new();
     for one in tries.iter().filter(|one| matches!(one, Try::Remove(_))) {
         opened.push(Client::opened_by(cx, &session, one.list().app).await?);
     }
     Ok(Person { user: user.clone(), session, opened })
+}
+
+/// A login of somebody whom the run was told of. The run's own user could log in, so it is not the login that is wrong.
+async fn login(cx: &Ctx, user: &User) -> Checked<Session> {
+    let email = &user.email;
+    let session = cx.login(user).await.map_err(|stop| match stop {
+        Stop::Failed(failure) => Stop::errored("precondition", format!("{email} cannot log in: {}", failure.actual))
+            .fix("correct the address or the password in the users file (--users-file)"),
+        other => other,
+    })?;
+    // Dex knows addresses in small letters alone, and rights go by the letter.
+    let seen = session.get("/api/workgroup/env-info").await?.json();
+    let seen = seen.as_ref().map(|seen| text(seen, "/user")).unwrap_or_default();
+    if seen != email && seen.eq_ignore_ascii_case(email) {
+        let message = format!("{email} is logged in as {seen}: a Profile of {email} would never be theirs");
+        return Err(
+            Stop::errored("precondition", message).fix(format!("write {seen} in the users file (--users-file)"))
+        );
+    }
+    Ok(session)
 }
 
 async fn home(cx: &Ctx, at: usize, owner: &User) -> Checked<Home> {

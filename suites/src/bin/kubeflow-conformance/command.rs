@@ -353,7 +353,14 @@ fn completions() -> Command {
 /// For whoever works on this program: not in the help.
 fn bench() -> Command {
     titled(
-        InstallationOptions::augment_args(Command::new("bench").hide(true)),
+        InstallationOptions::augment_args(Command::new("bench").hide(true)).arg(
+            Arg::new("users")
+                .long("users")
+                .value_name("N,N")
+                .value_delimiter(',')
+                .value_parser(value_parser!(u16).range(2..=1000))
+                .help("Measure the check of many users instead, on platforms of so many users and Profiles"),
+        ),
         "Prints how fast and how big this program is",
     )
     .after_help(examples(&[("ci/bench --manifests example-v1.9.1.yaml.xz", "")]))

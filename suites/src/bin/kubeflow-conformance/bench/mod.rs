@@ -1,6 +1,8 @@
 //! `bench`, which only `ci/bench` calls: how fast and how big. It prints and judges nothing, because the numbers depend
 //! on the machine.
 
+mod crowd;
+
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,6 +15,7 @@ use clap::{ArgMatches, FromArgMatches as _};
 use clusters::{Embedded, Provided, Provider as _};
 use harness::cli::{self, answered, refused};
 use harness::config::InstallationOptions;
+use reports::model::Results;
 use reports::{files, phrases};
 use tokio_util::sync::CancellationToken;
 
@@ -27,10 +30,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Measures and prints.
 pub fn bench(matches: &ArgMatches) -> u8 {
-    match InstallationOptions::from_arg_matches(matches) {
-        Ok(installation) => measured(&installation).unwrap_or_else(|reason| impossible(&reason)),
-        Err(error) => refused(&error.into()),
-    }
+    let installation = match InstallationOptions::from_arg_matches(matches) {
+        Ok(installation) => installation,
+        Err(error) => return refused(&error.into()),
+    };
+    let users: Vec<u16> = matches.get_many("users").into_iter().flatten().copied().collect();
+    let done = if users.is_empty() { measured(&installation) } else { crowd::measured(&installation, &users) };
+    done.unwrap_or_else(|reason| impossible(&reason))
 }
 
 fn measured(installation: &InstallationOptions) -> Result<u8, String> {
@@ -54,7 +60,7 @@ fn measured(installation: &InstallationOptions) -> Result<u8, String> {
         }
     }
     let kubeflow = ["--kubeflow", version.kubeflow].map(str::to_owned);
-    run(&program, &folder.path().join("plain"), &kubeflow)?.print("run");
+    run(&program, &folder.path().join("plain"), &kubeflow)?.1.print("run");
 
     let mut slow = Embedded::new(version);
     slow.gateway_delay = DELAY;
@@ -65,6 +71,7 @@ fn measured(installation: &InstallationOptions) -> Result<u8, String> {
     let kubeconfig = kubeconfig.display().to_string();
     let existing = ["--cluster", "existing", "--kubeconfig", &kubeconfig, "--gateway-url", &gateway].map(str::to_owned);
     run(&program, &folder.path().join("slow"), &[&existing[..], &kubeflow].concat())?
+        .1
         .print("run, 50 ms later each answer");
     Ok(harness::exit::CONFORMANT)
 }
@@ -114,6 +121,7 @@ struct Run {
     wall: Duration,
     pace: String,
     checks: usize,
+    at_once: f64,
     peak: u64,
 }
 
@@ -121,11 +129,12 @@ impl Run {
     fn print(&self, title: &str) {
         row(title, &format!("{} checks in {:.2} s, start and reports included", self.checks, self.wall.as_secs_f64()));
         row("", &self.pace);
+        row("", &format!("{:.0} checks at once on the average", self.at_once));
         row("", &format!("peak memory {}", mebibytes(self.peak)));
     }
 }
 
-fn run(program: &Path, reports: &Path, options: &[String]) -> Result<Run, String> {
+fn run(program: &Path, reports: &Path, options: &[String]) -> Result<(Results, Run), String> {
     let folder = ["run".to_owned(), "--report-dir".to_owned(), reports.display().to_string()];
     let started = Instant::now();
     let mut child = quiet(program, &[&folder[..], options].concat())?;
@@ -139,7 +148,9 @@ fn run(program: &Path, reports: &Path, options: &[String]) -> Result<Run, String
     let wall = started.elapsed();
     let results = files::read(&reports.join("latest")).map_err(|error| error.to_string())?;
     let ran = results.checks.iter().filter(|check| check.duration_ms > 0).count();
-    Ok(Run { wall, pace: phrases::pace(&results), checks: ran, peak })
+    let work: u64 = results.checks.iter().map(|check| check.duration_ms).sum();
+    let at_once = work as f64 / results.run.checks_ms.max(1) as f64;
+    Ok((results.clone(), Run { wall, pace: phrases::pace(&results), checks: ran, at_once, peak }))
 }
 
 /// `VmHWM` of a process in bytes, see proc_pid_status(5).
