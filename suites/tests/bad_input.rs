@@ -21,5 +21,7 @@ mod platform;
 mod probes;
 #[path = "bad_input/program.rs"]
 mod program;
+#[path = "bad_input/tenancy.rs"]
+mod tenancy;
 #[path = "bad_input/wire.rs"]
 mod wire;

@@ -86,6 +86,12 @@ pub(crate) async fn kfam(cx: &Ctx) -> Checked<Option<Cause>> {
     }))
 }
 
+/// A failure with what keeps KFAM from answering, or the dashboard from asking it.
+async fn unanswered(cx: &Ctx, stop: Stop) -> Stop {
+    let stop = blame(stop, kfam(cx).await);
+    tenants::blamed(cx, stop).await
+}
+
 /// The names of the Profiles that the run's user owns; those of the run's own come and go.
 async fn owned(cx: &Ctx) -> Checked<Vec<String>> {
     let profiles = objects::all(cx, PROFILE).await?;
@@ -100,7 +106,7 @@ async fn owned(cx: &Ctx) -> Checked<Vec<String>> {
 async fn exists(cx: &Ctx) -> Checked {
     let (at, found) = match api::json(cx, "/api/workgroup/exists").await? {
         Ok(found) => found,
-        Err(stop) => return Err(blame(stop, kfam(cx).await)),
+        Err(stop) => return Err(unanswered(cx, stop).await),
     };
     let local = cx.user().email.split('@').next().unwrap_or_default();
     let owns = !owned(cx).await?.is_empty();
@@ -119,7 +125,7 @@ async fn exists(cx: &Ctx) -> Checked {
 async fn namespaces(cx: &Ctx) -> Checked {
     let (at, found) = match api::json(cx, "/api/workgroup/env-info").await? {
         Ok(found) => found,
-        Err(stop) => return Err(blame(stop, kfam(cx).await)),
+        Err(stop) => return Err(unanswered(cx, stop).await),
     };
     let user = objects::text(&found, "/user");
     if user != cx.user().email {
@@ -155,7 +161,7 @@ async fn namespaces(cx: &Ctx) -> Checked {
 async fn unseen(cx: &Ctx) -> Checked<Vec<String>> {
     let found = match api::json(cx, "/api/workgroup/env-info").await? {
         Ok((_, found)) => found,
-        Err(stop) => return Err(blame(stop, kfam(cx).await)),
+        Err(stop) => return Err(unanswered(cx, stop).await),
     };
     let listed = objects::items(&found, "/namespaces");
     let is_shown = |namespace: &String| {
@@ -172,7 +178,7 @@ async fn missing(cx: &Ctx) -> Checked<Seen<()>> {
 async fn sign_out(cx: &Ctx) -> Checked {
     let (at, found) = match api::json(cx, "/api/workgroup/env-info").await? {
         Ok(found) => found,
-        Err(stop) => return Err(blame(stop, kfam(cx).await)),
+        Err(stop) => return Err(unanswered(cx, stop).await),
     };
     let given = objects::text(&found, "/platform/logoutUrl");
     let promised = cx.version().auth().logout.path;
