@@ -329,6 +329,10 @@ async fn forged(cx: &Ctx) -> Checked {
     let other = if signed.1.starts_with('A') { 'B' } else { 'A' };
     let changed = format!("{}.{other}{}", signed.0, signed.1.get(1..).unwrap_or_default());
     let half = good.get(..good.len() / 2).unwrap_or_default();
+    // Whoever finds these in a report needs little to make the good one of them.
+    for derived in [changed.as_str(), signed.0, half] {
+        cx.secret(derived);
+    }
     for (what, token) in [
         ("a token whose signature is changed", Some(changed.as_str())),
         ("a token without its signature", Some(format!("{}.", signed.0).as_str())),
@@ -336,7 +340,6 @@ async fn forged(cx: &Ctx) -> Checked {
         ("a word for a token", Some("abc")),
         ("no token", None),
     ] {
-        cx.secret(token.unwrap_or("no token at all"));
         caller.expect(cx, &caller.home, token, what, &Told::Unknown).await?;
     }
     Ok(())
