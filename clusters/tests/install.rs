@@ -224,3 +224,22 @@ async fn what_is_refused_for_good_is_asked_once() {
     assert!(error.contains("ConfigMap default/Not_A_Name") && error.contains("refuses 1 of 1"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5), "it was tried again: {:?}", started.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_crashes_is_told_with_its_last_words() {
+    let (_platform, config) = blank().await;
+    let text = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: rows, namespace: default}
+spec:
+  selector: {matchLabels: {app: rows}}
+  template: {metadata: {labels: {app: rows}}, spec: {containers: [{name: mysql, image: \"mysql:8.0.26\"}]}}
+";
+    let manifests = manifests::parse("some.yaml", text.as_bytes()).expect("readable");
+    let installer = Installer::new(&config).expect("an installer").within(Duration::from_secs(8));
+    let error = installer.install(&manifests, &CancellationToken::new()).await.expect_err("it crashes").to_string();
+    for words in ["Deployment default/rows", "container mysql: CrashLoopBackOff", "Database is uninitialized"] {
+        assert!(error.contains(words), "{error}\nshould contain\n{words}");
+    }
+}

@@ -24,6 +24,9 @@ const NO_IMAGE: &[&str] = &[
 /// Why it waits when all goes well.
 const WELL: &[&str] = &["ContainerCreating", "PodInitializing"];
 
+/// How many lines of a log are told.
+const LINES: usize = 3;
+
 /// How many warnings of a namespace are looked at.
 const WARNINGS: usize = 500;
 
@@ -61,9 +64,25 @@ type Within = (String, (Vec<Pod>, Vec<Event>));
 async fn within(client: &Client, namespace: String) -> Result<Within, kube::Error> {
     let root = format!("/api/v1/namespaces/{namespace}");
     let pods: List<Pod> = fetch(client, Request::get(format!("{root}/pods")), Vec::new()).await?;
+    let mut pods = pods.items.unwrap_or_default();
+    for pod in &mut pods {
+        let Metadata { name, .. } = &pod.metadata;
+        let containers = pod.status.init_container_statuses.iter_mut().chain(&mut pod.status.container_statuses);
+        for container in containers.filter(|container| container.crashes()) {
+            container.last_words = last_words(client, &format!("{root}/pods/{name}"), &container.name).await;
+        }
+    }
     let warnings = format!("{root}/events?fieldSelector=type%3DWarning&limit={WARNINGS}");
     let warnings: List<Event> = fetch(client, Request::get(warnings), Vec::new()).await?;
-    Ok((namespace, (pods.items.unwrap_or_default(), warnings.items.unwrap_or_default())))
+    Ok((namespace, (pods, warnings.items.unwrap_or_default())))
+}
+
+/// The last lines that a container's program wrote before it ended; nothing if they cannot be had.
+async fn last_words(client: &Client, pod: &str, container: &str) -> String {
+    let container: String = url::form_urlencoded::byte_serialize(container.as_bytes()).collect();
+    let url = format!("{pod}/log?container={container}&previous=true&tailLines={LINES}");
+    let Ok(request) = Request::get(url).body(Vec::new()) else { return String::new() };
+    client.request_text(request).await.map(|text| one_line(&text)).unwrap_or_default()
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,6 +144,9 @@ struct Container {
     image: String,
     state: State,
     last_state: State,
+    /// What its program wrote last, if it crashes.
+    #[serde(skip)]
+    last_words: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -201,6 +223,12 @@ impl Pod {
 }
 
 impl Container {
+    /// Whether its program ended, and is started again and again.
+    fn crashes(&self) -> bool {
+        self.state.waiting.as_ref().is_some_and(|waiting| waiting.reason == "CrashLoopBackOff")
+            && self.last_state.terminated.is_some()
+    }
+
     fn words(&self, pod: &str, waiting: &Waiting) -> String {
         let last = self.last_state.terminated.as_ref();
         let ended = last.map(|last| format!(", last ended with code {} ({})", last.exit_code, last.reason));
@@ -209,7 +237,8 @@ impl Container {
         } else {
             format!(": {}", waiting.message)
         };
-        format!("pod {pod}, container {}: {}{}{message}", self.name, waiting.reason, ended.unwrap_or_default())
+        let wrote = if self.last_words.is_empty() { String::new() } else { format!("; it wrote: {}", self.last_words) };
+        format!("pod {pod}, container {}: {}{}{message}{wrote}", self.name, waiting.reason, ended.unwrap_or_default())
     }
 }
 

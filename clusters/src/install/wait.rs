@@ -227,7 +227,7 @@ fn named(workloads: &[&(usize, Readiness)]) -> String {
 
 /// Room for the words of several things in one line.
 fn short(text: &str) -> String {
-    const LONGEST: usize = 160;
+    const LONGEST: usize = 300;
     text.char_indices().nth(LONGEST).map_or_else(|| text.to_owned(), |(cut, _)| format!("{}…", &text[..cut]))
 }
 
