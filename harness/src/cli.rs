@@ -102,8 +102,12 @@ fn told(suites: &'static [&'static Suite], matches: &ArgMatches, given: &Given, 
         Ok(others) => others,
         Err(error) => return refused(&error),
     };
+    let experiment = match config::experiment(&options.run) {
+        Ok(experiment) => experiment,
+        Err(error) => return refused(&error),
+    };
     let asked = (questions.plan, tests.list);
-    let run = Run { options, tests, user, others, ready: Mutex::new(ready) };
+    let run = Run { options, tests, user, others, experiment, ready: Mutex::new(ready) };
     match asked {
         (true, _) => plan(&run, suites),
         (_, true) => list(&run, &run.selection(suites).0),

@@ -1,6 +1,7 @@
 //! What a run is told: command line, then environment (`CONFORMANCE_*`), then `conformance.toml`, then the defaults.
 //! What is not known anywhere is an error with a suggestion, not a silence.
 
+mod experiment;
 mod file;
 mod names;
 mod options;
@@ -140,6 +141,14 @@ pub fn others(options: &LoginOptions) -> Result<Option<Vec<User>>, ConfigError> 
     let mut others = users::read(file, &options.user).map_err(ConfigError::Other)?;
     others.truncate(usize::from(options.users).saturating_sub(1));
     Ok(Some(others))
+}
+
+/// The Experiment of the user's own that is tried besides, if one is given.
+///
+/// # Errors
+/// The file cannot be read, or holds something else.
+pub fn experiment(options: &RunOptions) -> Result<Option<serde_json::Value>, ConfigError> {
+    options.experiment.as_deref().map(experiment::read).transpose().map_err(ConfigError::Other)
 }
 
 /// The folder that relative paths of the command line start at. cargo runs a test in its package's folder, which is

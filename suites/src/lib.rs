@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod identity;
 pub mod install;
 pub mod isolation;
+pub mod katib;
 pub mod login;
 pub mod mesh;
 pub mod metadata;
@@ -47,4 +48,5 @@ pub static SUITES: &[&Suite] = &[
     &accounts::SUITE,
     &pipelines::SUITE,
     &data::SUITE,
+    &katib::SUITE,
 ];

@@ -95,6 +95,16 @@ pub const PEER_AUTHENTICATION: Kind = kind("security.istio.io", "v1beta1", "Peer
 pub const WORKFLOW: Kind = kind("argoproj.io", "v1alpha1", "Workflow", "workflows");
 /// Schedules of Kubeflow Pipelines.
 pub const SCHEDULED_WORKFLOW: Kind = kind("kubeflow.org", "v1beta1", "ScheduledWorkflow", "scheduledworkflows");
+/// Programs that run to an end.
+pub const JOB: Kind = kind("batch", "v1", "Job", "jobs");
+/// What happened to objects.
+pub const EVENT: Kind = kind("", "v1", "Event", "events");
+/// Katib's experiments.
+pub const EXPERIMENT: Kind = kind("kubeflow.org", "v1beta1", "Experiment", "experiments");
+/// What proposes values for an experiment.
+pub const SUGGESTION: Kind = kind("kubeflow.org", "v1beta1", "Suggestion", "suggestions");
+/// What an experiment tries.
+pub const TRIAL: Kind = kind("kubeflow.org", "v1beta1", "Trial", "trials");
 /// Kubeflow's tenants.
 pub const PROFILE: Kind = kind("kubeflow.org", "v1", "Profile", "profiles");
 /// Notebooks.

@@ -64,6 +64,13 @@ const fn marker(
     Marker { namespace, deployment, tags }
 }
 
+/// The image tag that a release ships a Deployment with, of those Deployments that releases are recognised by.
+#[must_use]
+pub fn shipped_tag(version: &Version, namespace: &str, deployment: &str) -> Option<&'static str> {
+    let marker = MARKERS.iter().find(|marker| marker.namespace == namespace && marker.deployment == deployment)?;
+    marker.tags.iter().find(|(_, of)| *of == version.release).map(|(tag, _)| *tag)
+}
+
 /// Looks at a cluster.
 ///
 /// # Errors

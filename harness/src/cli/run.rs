@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub(super) user: User,
     /// Whom the checks of tenancy log in as besides; unless said, whom the target is known to have.
     pub(super) others: Option<Vec<User>>,
+    /// An Experiment of the user's own.
+    pub(super) experiment: Option<serde_json::Value>,
     /// A platform that is there already.
     pub(super) ready: Mutex<Option<Ready>>,
 }
@@ -116,6 +118,7 @@ impl Run {
         environment.notes.extend(notes);
         environment.notes.extend(self.left_out());
         environment.probe_image.clone_from(&self.options.run.probe_image);
+        environment.experiment.clone_from(&self.experiment);
         environment.read_only = self.options.run.read_only;
         environment.keep = self.options.run.keep;
         environment.profiles = self.options.run.profile.iter().map(|profile| profile.name().to_owned()).collect();

@@ -160,6 +160,10 @@ pub struct RunOptions {
     #[arg(long, env = "CONFORMANCE_KEEP", value_parser = BoolishValueParser::new())]
     pub keep: bool,
 
+    /// An Experiment of your own (kubeflow.org/v1beta1) that Katib is to carry to its end, in the user's namespace
+    #[arg(long, env = "CONFORMANCE_EXPERIMENT", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub experiment: Option<PathBuf>,
+
     /// Print without colours
     #[arg(long, env = "CONFORMANCE_NO_COLOR", value_parser = BoolishValueParser::new())]
     pub no_color: bool,

@@ -36,6 +36,8 @@ pub struct Environment {
     pub user: User,
     /// Whom the checks of tenancy log in as besides.
     pub others: Vec<User>,
+    /// An Experiment of the user's own, to be tried as an acceptance case.
+    pub experiment: Option<serde_json::Value>,
     /// The parts of the platform that the site is said to leave out.
     pub without: Vec<&'static Part>,
     /// The image of the pods that send requests inside the cluster, if not one of the platform's.
@@ -90,6 +92,7 @@ impl Environment {
             kubernetes_version: None,
             user,
             others,
+            experiment: None,
             without: Vec::new(),
             probe_image: None,
             jobs: default_jobs(),

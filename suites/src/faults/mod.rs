@@ -15,6 +15,8 @@
 //! - `token-audience-unchecked`: authservice ignores the audience of ID tokens and of service account tokens.
 //! - `profile-children-unwatched`: the profile controller looks at Profiles and namespaces alone.
 //! - `profile-objects-unowned`: what the profile controller makes does not belong to the Profile.
+//! - `katib-parallel-unbounded`, `katib-trials-unbounded`, `katib-goal-ignored`: Katib's controller does not keep to an
+//!   experiment's number of trials at once or in all, or to its goal.
 //! - `profile-takes-namespaces-over`: the profile controller takes over namespaces that are somebody else's.
 //! - `pod-security-unenforced`: the API server does not look at the Pod Security labels of namespaces.
 
@@ -26,6 +28,7 @@ pub mod gateway;
 pub mod identity;
 pub mod install;
 pub mod isolation;
+pub mod katib;
 pub mod login;
 pub mod mesh;
 pub mod pipelines;

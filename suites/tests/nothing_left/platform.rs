@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use clusters::versions::credentials::{DEFAULT_PASSWORD, EMBEDDED_USERS};
 use clusters::{Embedded, Provided, Provider, versions};
+use harness::check::Isolation;
+use suites::SUITES;
 use tokio_util::sync::CancellationToken;
 
 use super::snapshot::{self, Snapshot};
@@ -71,6 +73,10 @@ impl Platform {
         let gateway = self.provided.target.gateway.as_ref().unwrap().to_string();
         command.args(["run", "--cluster", "existing", "--kubeconfig", "kubeconfig", "--gateway-url", &gateway]);
         command.args(["--users-file", "users", "--report-dir", "reports"]).args(filters);
+        // Checks that restart the platform's programs leave other pods, on purpose.
+        let restarting =
+            SUITES.iter().flat_map(|suite| suite.checks()).filter(|one| one.isolation == Isolation::Destructive);
+        command.args(restarting.flat_map(|one| ["--skip", one.id]));
         command.current_dir(self.folder.path());
         let output = |name: &str| std::fs::File::create(self.path(name)).unwrap();
         Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output("stderr")).spawn().unwrap())

@@ -14,11 +14,18 @@ use crate::controllers::reconciler::{Controller, Next};
 use crate::object::{label, list, name, namespace, text};
 use crate::platform::World;
 use crate::store::{Change, Key, now};
+use crate::switches;
 
 pub(in crate::controllers) const CONTROLLER: Controller =
     Controller { name: "experiment-controller", concerns, reconcile };
 
 const FINALIZER: &str = "update-prometheus-metrics";
+/// Switches: experiments are not kept to their limits.
+const PARALLEL_UNBOUNDED: &str = "katib-parallel-unbounded";
+const TRIALS_UNBOUNDED: &str = "katib-trials-unbounded";
+const GOAL_IGNORED: &str = "katib-goal-ignored";
+/// How many trials run at once where the limit is ignored.
+const MANY: i64 = 100;
 
 fn concerns(world: &World, change: &Change) -> Vec<Key> {
     if change.key.group == GROUP && matches!(change.key.plural.as_str(), "trials" | "suggestions") {
@@ -89,7 +96,7 @@ fn step(world: &World, operator: &Operator, key: &Key, experiment: &Arc<Value>) 
     let mut trials = world.store.list(GROUP, "trials", Some(&key.namespace));
     trials.retain(|trial| label(trial, EXPERIMENT_LABEL) == Some(key.name.as_str()));
     if !trials.is_empty() {
-        let reached = summary::write(experiment, &trials, &mut status);
+        let reached = summary::write(experiment, &trials, &mut status) && !switches::is_on(&world.store, GOAL_IGNORED);
         if !ended(&conditions) {
             judge(experiment, &mut status, &mut conditions, reached);
         }
@@ -158,6 +165,7 @@ fn try_values(
     let limit = |field: &str| experiment.pointer(&format!("/spec/{field}")).and_then(Value::as_i64);
     // Without the webhook's default the real controller fails here.
     let parallel = limit("parallelTrialCount").ok_or("spec.parallelTrialCount is not set")?;
+    let parallel = if switches::is_on(&world.store, PARALLEL_UNBOUNDED) { parallel.max(MANY) } else { parallel };
     let active = count(status, "trialsPending") + count(status, "trialsRunning");
     if active > parallel {
         let mut newest: Vec<&Arc<Value>> = trials.iter().filter(|trial| !is_over(trial)).collect();
@@ -168,7 +176,9 @@ fn try_values(
         }
         return Ok(None);
     }
-    let wanted = limit("maxTrialCount").map_or(parallel, |most| (most - summary::completed(status)).min(parallel));
+    let unbounded = switches::is_on(&world.store, TRIALS_UNBOUNDED);
+    let most = limit("maxTrialCount").filter(|_| !unbounded);
+    let wanted = most.map_or(parallel, |most| (most - summary::completed(status)).min(parallel));
     let missing = (wanted - active).max(0);
     if missing == 0 {
         return Ok(None);
