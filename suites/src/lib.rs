@@ -6,6 +6,7 @@ pub mod bounded;
 pub mod contributors;
 pub mod dashboard;
 pub mod data;
+pub mod durability;
 pub mod faults;
 pub mod gateway;
 pub mod identity;
@@ -22,6 +23,7 @@ pub mod probe;
 pub mod profiles;
 pub mod reach;
 pub mod recognise;
+pub mod retired;
 pub mod rights;
 pub mod stand_in;
 pub mod tenants;
@@ -49,4 +51,6 @@ pub static SUITES: &[&Suite] = &[
     &pipelines::SUITE,
     &data::SUITE,
     &katib::SUITE,
+    &durability::SUITE,
+    &retired::SUITE,
 ];

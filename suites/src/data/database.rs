@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use harness::check::source;
-use harness::{Check, Checked, Ctx, Explain, Level, Profile, Stop, check};
+use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
 
+use super::DATA;
 use super::rows::select;
 use crate::faults::pipelines as faults;
 use crate::objects::{self, CONFIG_MAP, SERVICE, config_value, text};
 
-const DATA: &[Profile] = &[Profile::Core, Profile::Pipelines, Profile::Durability];
 const MODEL: &str = "backend/src/apiserver/model";
 
 /// The tables that every supported release has.

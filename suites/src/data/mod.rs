@@ -1,10 +1,17 @@
 //! What users run arrives in the bundled stores: row by row.
 //!
-//! Rows are read as an administrator would: with MySQL's own client, in its pod.
+//! Rows are read as an administrator would: with MySQL's own client, in its pod; objects by signed requests through a
+//! forwarded port.
 
+pub mod artifacts;
 pub mod database;
+pub mod keys;
+pub mod object_store;
+pub mod packages;
+pub mod records;
 pub mod rows;
 pub mod runs;
+pub mod store;
 
 use harness::Suite;
 
@@ -13,5 +20,17 @@ pub static SUITE: Suite = Suite {
     name: "data",
     prefix: "DAT",
     title: "What users run arrives in the bundled stores",
-    topics: &[database::CHECKS, runs::CHECKS],
+    topics: &[
+        database::CHECKS,
+        object_store::CHECKS,
+        keys::CHECKS,
+        packages::CHECKS,
+        runs::CHECKS,
+        records::CHECKS,
+        artifacts::CHECKS,
+    ],
 };
+
+/// The sets that these checks belong to.
+pub(crate) const DATA: &[harness::Profile] =
+    &[harness::Profile::Core, harness::Profile::Pipelines, harness::Profile::Durability];

@@ -12,6 +12,25 @@ use crate::objects::{self, CONFIG_MAP, DEPLOYMENT, SECRET, config_value, secret_
 /// How much of an answer is read.
 const LIMIT: u64 = 1 << 20;
 
+/// A database of the bundled MySQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// Pipelines, runs and all that the API shows.
+    Pipelines,
+    /// ML Metadata: what ran, and what came of it.
+    Metadata,
+}
+
+impl Database {
+    /// The key of ConfigMap `pipeline-install-config` that names it, and its usual name.
+    const fn named_by(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pipelines => ("pipelineDb", "mlpipeline"),
+            Self::Metadata => ("mlmdDb", "metadb"),
+        }
+    }
+}
+
 /// Where the rows are.
 pub struct Place {
     /// The database.
@@ -20,23 +39,29 @@ pub struct Place {
     password: String,
 }
 
-/// The database of the pipelines, and who may read it, as the platform's own programs are told.
-pub async fn place(cx: &Ctx) -> Checked<Place> {
+/// A database, and who may read it, as the platform's own programs are told.
+pub async fn place(cx: &Ctx, database: Database) -> Checked<Place> {
     let config = objects::get(cx, CONFIG_MAP, "kubeflow", "pipeline-install-config").await?;
     let config = config.ok_or_else(|| Stop::absent("ConfigMap kubeflow/pipeline-install-config"))?;
     let secret = objects::get(cx, SECRET, "kubeflow", "mysql-secret").await?;
     let secret = secret.ok_or_else(|| Stop::absent("Secret kubeflow/mysql-secret"))?;
     let value = |key| secret_value(&secret, key).unwrap_or_default();
+    let (key, usual) = database.named_by();
     Ok(Place {
-        database: config_value(&config, "pipelineDb").unwrap_or("mlpipeline").to_owned(),
+        database: config_value(&config, key).unwrap_or(usual).to_owned(),
         user: value("username"),
         password: value("password"),
     })
 }
 
-/// The rows that a query selects, column by column, as the client prints them.
+/// The rows that a query selects from the database of the pipelines, column by column, as the client prints them.
 pub async fn select(cx: &Ctx, query: &str) -> Checked<Vec<Vec<String>>> {
-    let place = place(cx).await?;
+    select_in(cx, Database::Pipelines, query).await
+}
+
+/// The rows that a query selects from a database.
+pub async fn select_in(cx: &Ctx, database: Database, query: &str) -> Checked<Vec<Vec<String>>> {
+    let place = place(cx, database).await?;
     let pods: Api<Pod> = Api::namespaced(cx.kube(), "kubeflow");
     let listed = pods.list(&ListParams::default().labels("app=mysql,application-crd-id=kubeflow-pipelines")).await?;
     let ready = |pod: &Pod| {

@@ -1,16 +1,15 @@
 //! A run's rows: what the API shows is what the database has.
 
 use harness::check::{Seconds, source};
-use harness::{Check, Checked, Ctx, Explain, Level, Profile, Stop, check};
+use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
 use http::Method;
 
+use super::DATA;
 use super::rows::select;
 use crate::faults::pipelines as faults;
 use crate::objects::text;
 use crate::pipelines::api::{API, call};
 use crate::pipelines::own::{Ran, experiment, home, named, run, smallest};
-
-const DATA: &[Profile] = &[Profile::Core, Profile::Pipelines, Profile::Durability];
 
 /// The checks.
 pub static CHECKS: &[Check] = &[

@@ -19,10 +19,15 @@
 //!   experiment's number of trials at once or in all, or to its goal.
 //! - `profile-takes-namespaces-over`: the profile controller takes over namespaces that are somebody else's.
 //! - `pod-security-unenforced`: the API server does not look at the Pod Security labels of namespaces.
+//! - `object-store-full`: the volume of the object store takes no more.
+//! - `object-store-corrupts`: the object store drops the last byte of what it stores.
+//! - `pipelines-cache-forgets`: drivers find no execution with the same fingerprint.
+//! - `object-store-open`: the object store lets in who has no keys.
 
 pub mod accounts;
 pub mod contributors;
 pub mod dashboard;
+pub mod data;
 pub mod gate;
 pub mod gateway;
 pub mod identity;
@@ -33,6 +38,7 @@ pub mod login;
 pub mod mesh;
 pub mod pipelines;
 pub mod profiles;
+pub mod retired;
 pub mod workspaces;
 
 use harness::Change;

@@ -8,9 +8,9 @@ use super::{CUSTOM_POLICY, DENY_POLICY, ENVOY_GATE, deployment, policy};
 
 const API: Ref = deployment("kubeflow", "ml-pipeline");
 const MYSQL: Ref = deployment("kubeflow", "mysql");
-const STOPPED: &str = r#"{"spec":{"replicas":0}}"#;
+pub(super) const STOPPED: &str = r#"{"spec":{"replicas":0}}"#;
 /// The old pod goes before the new one comes: a new one that never gets ready would leave the old one at work.
-const RESTART: &str = r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null},
+pub(super) const RESTART: &str = r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null},
     "template":{"metadata":{"annotations":{"conformance.kubeflow.org/fault":"restart"}}}}}"#;
 /// Of two variables of a name the last one counts.
 const NOT_MULTI_USER: Change = Change::Patch(
@@ -179,4 +179,11 @@ pub static OTHER_RUNNER: Fault = fault(
         r#"[{"op": "add", "path": "/spec/template/spec/containers/0/env/-",
              "value": {"name": "DEFAULTPIPELINERUNNERSERVICEACCOUNT", "value": "default-viewer"}}]"#,
     )],
+);
+
+/// No schedule fires.
+pub static SCHEDULES_STOPPED: Fault = fault(
+    "kfp-schedules-stopped",
+    "The controller of recurring runs is scaled to zero",
+    &[Change::Merge(deployment("kubeflow", "ml-pipeline-scheduledworkflow"), STOPPED)],
 );

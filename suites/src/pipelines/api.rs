@@ -112,13 +112,20 @@ impl Reply {
 
 /// What keeps the API from answering: its pods, its database, its rights.
 pub async fn trouble(cx: &Ctx) -> Checked<Option<Cause>> {
-    for (service, deployment) in
-        [("ml-pipeline-ui", "ml-pipeline-ui"), ("mysql", "mysql"), ("ml-pipeline", "ml-pipeline")]
-    {
+    for (service, deployment) in [
+        ("ml-pipeline-ui", "ml-pipeline-ui"),
+        ("mysql", "mysql"),
+        ("minio-service", "minio"),
+        ("ml-pipeline", "ml-pipeline"),
+    ] {
         if deployment == "ml-pipeline"
             && let Some(cause) = password(cx).await?
         {
             return Ok(Some(cause));
+        }
+        // A site may have an object store of its own.
+        if deployment == "minio" && objects::get(cx, objects::DEPLOYMENT, "kubeflow", deployment).await?.is_none() {
+            continue;
         }
         if let Some(cause) = pods_behind(cx, ("kubeflow", service), ("kubeflow", deployment)).await? {
             return Ok(Some(cause));
@@ -163,7 +170,7 @@ pub async fn trouble(cx: &Ctx) -> Checked<Option<Cause>> {
 }
 
 /// The bundled MySQL lets root in without a password; a Secret that says otherwise locks the API server out.
-async fn password(cx: &Ctx) -> Checked<Option<Cause>> {
+pub async fn password(cx: &Ctx) -> Checked<Option<Cause>> {
     let Some(secret) = objects::get(cx, SECRET, "kubeflow", "mysql-secret").await? else {
         return Ok(Some(Cause::new(
             "Secret kubeflow/mysql-secret is absent",

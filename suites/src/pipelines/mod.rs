@@ -4,10 +4,12 @@
 //! (YAML that does not parse, an empty identity header) is never sent.
 
 pub mod access;
+pub mod again;
 pub mod api;
 pub mod experiments;
 pub mod health;
 pub mod leftovers;
+pub mod members;
 pub mod own;
 pub mod packages;
 pub mod recurring;
@@ -20,7 +22,16 @@ pub static SUITE: Suite = Suite {
     name: "pipelines",
     prefix: "KFP",
     title: "Kubeflow Pipelines keeps its users apart and runs what they upload",
-    topics: &[health::CHECKS, access::CHECKS, experiments::CHECKS, packages::CHECKS, runs::CHECKS, recurring::CHECKS],
+    topics: &[
+        health::CHECKS,
+        access::CHECKS,
+        experiments::CHECKS,
+        packages::CHECKS,
+        runs::CHECKS,
+        recurring::CHECKS,
+        again::CHECKS,
+        members::CHECKS,
+    ],
 };
 
 /// The sets that these checks belong to.

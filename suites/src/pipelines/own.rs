@@ -62,10 +62,13 @@ pub fn pipeline(name: &str, script: &str, nonce: &str) -> Value {
     })
 }
 
-/// The smallest one: it writes its nonce.
+/// The name of the smallest pipeline, part of the keys of its results.
+pub const SMALLEST: &str = "conformance-smallest";
+
+/// The smallest one: it writes its nonce, and prints it.
 #[must_use]
 pub fn smallest(cx: &Ctx) -> Value {
-    pipeline("conformance-smallest", "printf %s \"$1\" > \"$0\"", &cx.environment().run_id)
+    pipeline(SMALLEST, "printf %s \"$1\" > \"$0\"; echo \"wrote $1\"", &cx.environment().run_id)
 }
 
 /// Makes an experiment of this check's.
@@ -222,7 +225,19 @@ pub async fn worker(cx: &Ctx) -> Checked<Option<Cause>> {
             )));
         }
     }
-    pods_behind(cx, ("kubeflow", "ml-pipeline"), ("kubeflow", "ml-pipeline")).await
+    for (service, deployment) in [
+        ("ml-pipeline", "ml-pipeline"),
+        ("mysql", "mysql"),
+        ("metadata-grpc-service", "metadata-grpc-deployment"),
+        ("minio-service", "minio"),
+    ] {
+        if objects::get(cx, objects::DEPLOYMENT, "kubeflow", deployment).await?.is_some()
+            && let Some(cause) = pods_behind(cx, ("kubeflow", service), ("kubeflow", deployment)).await?
+        {
+            return Ok(Some(cause));
+        }
+    }
+    Ok(None)
 }
 
 /// A run that all checks share: made from the smallest pipeline, ended well. It may not be changed.

@@ -21,7 +21,7 @@ const SERVER: &str = "backend/src/apiserver/server/run_server.go";
 /// The label that names the run of a Workflow.
 const RUN_LABEL: &str = "pipeline/runid";
 /// How long a Workflow may take to stop; seven seconds were seen.
-const STOPPED_WITHIN: Duration = Duration::from_secs(90);
+pub(super) const STOPPED_WITHIN: Duration = Duration::from_secs(90);
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -260,7 +260,7 @@ async fn removed(cx: &Ctx) -> Checked {
 }
 
 /// Waits until no Workflow carries the run's label.
-async fn without_workflow(cx: &Ctx, run: &str) -> Checked {
+pub(super) async fn without_workflow(cx: &Ctx, run: &str) -> Checked {
     cx.eventually("no Workflow of the run is left", KNOWN_WITHIN, EVERY, || {
         let (cx, run) = (cx.clone(), run.to_owned());
         Box::pin(async move {

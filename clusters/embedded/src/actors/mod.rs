@@ -11,9 +11,11 @@ pub mod kubernetes;
 #[cfg(test)]
 mod logins;
 pub mod metadata_envoy;
+pub mod ml_metadata;
 pub mod mysql;
 pub mod net_http;
 pub mod oauth2_proxy;
+pub mod object_store;
 mod oidc_client;
 pub mod pipelines;
 pub mod pipelines_ui;
@@ -151,6 +153,8 @@ static CAST: &[(&str, &dyn Actor)] = &[
     ("suggestion-skopt", &katib::suggestion::Suggestion),
     ("file-metrics-collector", &katib::collector::Collector),
     ("mysql", &mysql::Mysql),
+    ("minio", &object_store::Minio),
+    ("ml_metadata_store_server", &ml_metadata::MlMetadata),
     ("metadata-envoy", &metadata_envoy::MetadataEnvoy),
     ("kfp-metadata-envoy", &metadata_envoy::MetadataEnvoy),
     ("jupyter-scipy", &workspaces::jupyter::Jupyter),

@@ -64,11 +64,13 @@ pub fn put(world: &World, objects: impl IntoIterator<Item = Value>) -> Result<()
 /// # Errors
 /// What does not parse.
 pub fn objects(release: Release) -> Result<Vec<Value>, String> {
-    let (rows, login, images, hook) = match release {
-        Release::V1_8_1 => (include_str!("data/v1.8.1.yaml"), CONTRACT_A, ("", ""), "CompositeController"),
-        Release::V1_9_1 => (include_str!("data/v1.9.1.yaml"), CONTRACT_B, ("v2.39.1", "v7.6.0"), "CompositeController"),
+    let (rows, login, images, hook, pipelines) = match release {
+        Release::V1_8_1 => (include_str!("data/v1.8.1.yaml"), CONTRACT_A, ("", ""), "CompositeController", "2.0.5"),
+        Release::V1_9_1 => {
+            (include_str!("data/v1.9.1.yaml"), CONTRACT_B, ("v2.39.1", "v7.6.0"), "CompositeController", "2.3.0")
+        }
         Release::V1_10_2 => {
-            (include_str!("data/v1.10.2.yaml"), CONTRACT_B, ("v2.41.1", "v7.7.1"), "DecoratorController")
+            (include_str!("data/v1.10.2.yaml"), CONTRACT_B, ("v2.41.1", "v7.7.1"), "DecoratorController", "2.5.0")
         }
     };
     let rows: rows::Release = serde_saphyr::from_str(rows).map_err(|error| error.to_string())?;
@@ -82,7 +84,8 @@ pub fn objects(release: Release) -> Result<Vec<Value>, String> {
         Release::V1_10_2 => ("ghcr.io/kubeflow/kubeflow/notebook-servers", "v1.10.0"),
     };
     let workspaces = WORKSPACES.replace("${NOTEBOOK_IMAGES}", servers).replace("${NOTEBOOK_TAG}", tag);
-    for text in [&COMMON.replace("${HOOK_KIND}", hook), &workspaces, &login] {
+    let common = COMMON.replace("${HOOK_KIND}", hook).replace("${PIPELINES_VERSION}", pipelines);
+    for text in [&common, &workspaces, &login] {
         objects.extend(serde_saphyr::from_multiple::<Value>(text).map_err(|error| error.to_string())?);
     }
     objects.iter_mut().for_each(encode_secret);

@@ -26,6 +26,7 @@ mod notebooks;
 mod operators;
 pub(crate) mod owned;
 mod persistence_agent;
+mod pipelines_profiles;
 pub mod pods;
 mod profile_contents;
 mod profile_plugins;
@@ -34,6 +35,7 @@ mod profiles;
 mod pvc_viewers;
 pub mod reconciler;
 mod replica_sets;
+mod scheduled_workflows;
 pub mod services;
 mod stateful_sets;
 mod tensorboards;
@@ -78,6 +80,8 @@ static CONTROLLERS: &[Controller] = &[
     katib::experiments::CONTROLLER,
     katib::suggestions::CONTROLLER,
     katib::trials::CONTROLLER,
+    pipelines_profiles::CONTROLLER,
+    scheduled_workflows::CONTROLLER,
 ];
 
 /// Starts all controllers; they run until `stop`.

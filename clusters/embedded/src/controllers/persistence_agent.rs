@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::operators;
 use super::reconciler::{Controller, Next};
 use crate::actors::pipelines::report::{self, Reported};
-use crate::actors::pipelines::workflows::{GROUP, RUN_LABEL};
+use crate::actors::pipelines::workflows::{FINAL_LABEL, GROUP, RUN_LABEL};
 use crate::object::{label, namespace, text};
 use crate::platform::World;
 use crate::store::{Change, Key};
@@ -18,8 +18,6 @@ pub(super) const CONTROLLER: Controller = Controller { name: "persistence-agent"
 const IMAGES: &[&str] = &["persistenceagent", "kfp-persistence-agent"];
 /// Where the agent finds the API server (its flags `mlPipelineAPIServerName` and `mlPipelineServiceGRPCPort`).
 const API: (&str, u16) = ("ml-pipeline", 8887);
-/// The label of a Workflow whose end the rows know.
-const FINAL: &str = "pipeline/persistedFinalState";
 
 fn concerns(world: &World, change: &Change) -> Vec<Key> {
     if operators::begins(change, IMAGES) {
@@ -32,7 +30,7 @@ fn concerns(world: &World, change: &Change) -> Vec<Key> {
 fn reconcile(world: &World, key: &Key) -> Next {
     let Some(workflow) = world.store.get(key) else { return Next::Wait };
     let Some(agent) = operators::running(world, IMAGES) else { return Next::Wait };
-    if label(&workflow, RUN_LABEL).is_none() || label(&workflow, FINAL) == Some("true") {
+    if label(&workflow, RUN_LABEL).is_none() || label(&workflow, FINAL_LABEL) == Some("true") {
         return Next::Wait;
     }
     let Some(rows) = report::rows_behind(world, namespace(&agent), API.0, API.1) else { return Next::Retry };
@@ -52,7 +50,7 @@ fn reconcile(world: &World, key: &Key) -> Next {
         Ok(Reported::Kept) => {
             if matches!(text(&workflow, "/status/phase"), "Succeeded" | "Failed" | "Error") {
                 let marked = world.store.update(key, None, |workflow| {
-                    workflow["metadata"]["labels"][FINAL] = json!("true");
+                    workflow["metadata"]["labels"][FINAL_LABEL] = json!("true");
                     true
                 });
                 return if marked.is_ok() { Next::Wait } else { Next::Retry };

@@ -1,8 +1,9 @@
 //! Argo's workflow controller, as far as Workflows of Kubeflow Pipelines go through their phases: Running, then
 //! Succeeded or Failed; Error if the account is missing.
 //!
-//! No pods are made. How long a Workflow takes and how it ends, its containers' commands tell, one after the other, as
-//! those of any pod here; one whose image cannot be pulled runs until it is stopped. Facts: argo-workflows v3.4.17 as the
+//! How long a Workflow takes and how it ends, its containers' commands tell, one after the other, as those of any pod
+//! here; one whose image cannot be pulled runs until it is stopped. What the steps of a run do is done when that time is
+//! over ([`perform`]); the pods that they leave have ended. Facts: argo-workflows v3.4.17 as the
 //! real controller was seen to act.
 
 use std::sync::OnceLock;
@@ -13,9 +14,10 @@ use serde_json::{Map, Value, json};
 use super::operators;
 use super::owned::write_status;
 use super::reconciler::{Controller, Next};
-use crate::actors::pipelines::workflows::GROUP;
+use crate::actors::pipelines::steps::{Failure, Outcome, perform};
+use crate::actors::pipelines::workflows::{GROUP, RUN_LABEL};
 use crate::kubelet::{images, programs};
-use crate::object::{list, name, text, uid};
+use crate::object::{label, list, name, text, uid};
 use crate::platform::World;
 use crate::store::{Change, ChangeKind, Key, now};
 
@@ -54,17 +56,17 @@ fn reconcile(world: &World, key: &Key) -> Next {
              found",
             key.name, key.namespace
         );
-        end(world, key, &workflow, "Error", &why);
+        end(world, key, &workflow, "Error", &why, &[]);
         return Next::Wait;
     }
     if workflow.pointer("/spec/activeDeadlineSeconds") == Some(&json!(0)) {
-        end(world, key, &workflow, "Failed", "workflow shutdown with strategy:  Terminate");
+        end(world, key, &workflow, "Failed", "workflow shutdown with strategy:  Terminate", &[]);
         return Next::Wait;
     }
     let begun = *world.memory.of::<Begun>(uid(&workflow)).0.get_or_init(Instant::now);
     if text(&workflow, "/status/phase") != "Running" {
         let at = now();
-        let nodes = nodes(&workflow, "Running", &at, None);
+        let nodes = nodes(&workflow, "Running", &at, None, &[]);
         write_status(world, key, json!({"phase": "Running", "startedAt": at, "finishedAt": null, "nodes": nodes}));
         return Next::After(SHORTEST);
     }
@@ -73,9 +75,16 @@ fn reconcile(world: &World, key: &Key) -> Next {
     if !left.is_zero() {
         return Next::After(left);
     }
-    match code {
-        0 => end(world, key, &workflow, "Succeeded", ""),
-        code => end(world, key, &workflow, "Failed", &format!("main: Error (exit code {code})")),
+    let mut outcome = Outcome::default();
+    if label(&workflow, RUN_LABEL).is_some() {
+        outcome = perform(world, &workflow, |container| programs::ending(container).map_or(0, |(_, code)| code));
+    } else if code != 0 {
+        let why = format!("main: Error (exit code {code})");
+        outcome.failure = Some(Failure { step: "main".to_owned(), why });
+    }
+    match &outcome.failure {
+        None => end(world, key, &workflow, "Succeeded", "", &outcome.cached),
+        Some(failure) => end(world, key, &workflow, "Failed", &failure.why, &outcome.cached),
     }
     Next::Wait
 }
@@ -84,7 +93,7 @@ fn ended(workflow: &Value) -> bool {
     matches!(text(workflow, "/status/phase"), "Succeeded" | "Failed" | "Error")
 }
 
-fn end(world: &World, key: &Key, workflow: &Value, phase: &str, message: &str) {
+fn end(world: &World, key: &Key, workflow: &Value, phase: &str, message: &str, cached: &[String]) {
     let at = now();
     let started = match text(workflow, "/status/startedAt") {
         "" => at.clone(),
@@ -92,7 +101,7 @@ fn end(world: &World, key: &Key, workflow: &Value, phase: &str, message: &str) {
     };
     let mut status = json!({
         "phase": phase, "startedAt": started, "finishedAt": at,
-        "nodes": nodes(workflow, phase, &started, Some(&at)),
+        "nodes": nodes(workflow, phase, &started, Some(&at), cached),
     });
     if !message.is_empty() {
         status["message"] = json!(message);
@@ -127,7 +136,14 @@ fn implementations(workflow: &Value) -> Vec<Value> {
 }
 
 /// The nodes of a Workflow: itself, the driver of its root, and of each task the driver, the task, and its container.
-fn nodes(workflow: &Value, phase: &str, started: &str, finished: Option<&str>) -> Map<String, Value> {
+/// Those of tasks whose results were there already are skipped.
+fn nodes(
+    workflow: &Value,
+    phase: &str,
+    started: &str,
+    finished: Option<&str>,
+    cached: &[String],
+) -> Map<String, Value> {
     let whole = name(workflow);
     let root = list(workflow, "/spec/arguments/parameters")
         .iter()
@@ -140,6 +156,8 @@ fn nodes(workflow: &Value, phase: &str, started: &str, finished: Option<&str>) -
         names.extend([(format!("{task}-driver"), "Pod"), (task.clone(), "DAG"), (format!("{task}.executor"), "Pod")]);
     }
     let node = |id: &str, shown: &str, kind: &str| {
+        let is_skipped = shown.strip_suffix(".executor").is_some_and(|task| cached.iter().any(|one| one == task));
+        let phase = if is_skipped { "Skipped" } else { phase };
         json!({"id": id, "name": shown, "displayName": shown.rsplit('.').next(), "type": kind, "phase": phase,
                "startedAt": started, "finishedAt": finished})
     };

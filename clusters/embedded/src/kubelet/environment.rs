@@ -118,7 +118,7 @@ fn referred(store: &Store, pod: &Value, container: &Value, from: &Value) -> Resu
 ///
 /// # Errors
 /// The kubelet's words if it does not exist.
-pub(super) fn contents(
+pub(crate) fn contents(
     store: &Store,
     kind: &str,
     namespace: &str,

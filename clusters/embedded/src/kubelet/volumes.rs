@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::environment::{contents, expand, optional};
 use super::fields;
 use crate::object::{list, name, namespace, text};
-use crate::store::Store;
+use crate::store::{Key, Store};
 
 /// The content of a file in a container, by absolute path.
 #[must_use]
@@ -118,6 +118,16 @@ pub fn problem(store: &Store, pod: &Value) -> Option<(String, String)> {
     })
 }
 
+/// The uid of the claim whose volume a container finds at a path; nothing if what is there dies with the pod.
+#[must_use]
+pub fn claim_at(store: &Store, pod: &Value, container: &str, path: &str) -> Option<String> {
+    let (mount, _) = mount_of(super::container(pod, container)?, path)?;
+    let volume = list(pod, "/spec/volumes").iter().find(|volume| text(volume, "/name") == text(mount, "/name"))?;
+    let claim = text(volume, "/persistentVolumeClaim/claimName");
+    let claim = store.get(&Key::new("", "persistentvolumeclaims", namespace(pod), claim))?;
+    Some(crate::object::uid(&claim).to_owned())
+}
+
 /// The PersistentVolumeClaims that a pod mounts; a generic ephemeral volume's is named after pod and volume.
 #[must_use]
 pub fn claims(pod: &Value) -> Vec<String> {
@@ -137,7 +147,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::Key;
 
     fn store() -> Store {
         let store = Store::default();

@@ -21,10 +21,9 @@ pub use directory::{Directory, SqlError};
 
 use super::{Actor, Ended, Visit};
 use crate::kubelet::{self, environment};
-use crate::mesh::{self, Caller};
-use crate::object::{list, namespace, text, uid};
+use crate::mesh::{self, Caller, config, destination::Destination, endpoints::Found};
+use crate::object::{list, text, uid};
 use crate::platform::World;
-use crate::store::Key;
 
 /// A container that runs MySQL's server.
 pub struct Mysql;
@@ -87,23 +86,30 @@ pub fn is_server(image: &str) -> bool {
 
 /// What the server in a container keeps its rows in.
 pub fn directory_of(world: &World, pod: &Value, container: &str) -> Arc<Directory> {
-    let owner = claim_of(world, pod, container).unwrap_or_else(|| uid(pod).to_owned());
-    world.memory.of::<Directory>(&owner)
+    let program = kubelet::container(pod, container);
+    let arguments = program.map(|one| list(one, "/args")).unwrap_or_default();
+    let arguments: Vec<&str> = arguments.iter().filter_map(Value::as_str).collect();
+    let place = arguments.iter().position(|argument| *argument == "--datadir").and_then(|at| arguments.get(at + 1));
+    let image = program.map(|one| text(one, "/image")).unwrap_or_default();
+    let bitnami = super::repository(image).contains("bitnami/");
+    let usual = if bitnami { BITNAMI_DIRECTORY } else { DATA_DIRECTORY };
+    let claim = kubelet::volumes::claim_at(&world.store, pod, container, place.copied().unwrap_or(usual));
+    world.memory.of::<Directory>(claim.as_deref().unwrap_or(uid(pod)))
 }
 
-/// The uid of the claim that is mounted at the data directory.
-fn claim_of(world: &World, pod: &Value, container: &str) -> Option<String> {
-    let container = kubelet::container(pod, container)?;
-    let arguments: Vec<&str> = list(container, "/args").iter().filter_map(Value::as_str).collect();
-    let place = arguments.iter().position(|argument| *argument == "--datadir").and_then(|at| arguments.get(at + 1));
-    let bitnami = super::repository(text(container, "/image")).contains("bitnami/");
-    let usual = if bitnami { BITNAMI_DIRECTORY } else { DATA_DIRECTORY };
-    let (mount, _) = kubelet::volumes::mount_of(container, place.copied().unwrap_or(usual))?;
-    let volumes = list(pod, "/spec/volumes");
-    let volume = volumes.iter().find(|volume| text(volume, "/name") == text(mount, "/name"))?;
-    let claim = text(volume, "/persistentVolumeClaim/claimName");
-    let claim = world.store.get(&Key::new("", "persistentvolumeclaims", namespace(pod), claim))?;
-    Some(uid(&claim).to_owned())
+/// What a server behind `host:port` keeps its rows in, without a look at the mesh's policies: for programs that are
+/// steps of a controller here.
+///
+/// # Errors
+/// Nobody listens there.
+pub fn reach(world: &World, home: &str, host: &str, port: &str) -> Result<Arc<Directory>, String> {
+    let refused = || format!("dial tcp {host}:{port}: connect: connection refused");
+    let number = port.parse().map_err(|_| refused())?;
+    let Found::Pod(pod, port) = config::endpoints(world).find(&Destination::new(host, home, number)) else {
+        return Err(refused());
+    };
+    let container = mesh::endpoints::container_at(&pod, port).filter(|container| is_server(text(container, "/image")));
+    Ok(directory_of(world, &pod, text(container.ok_or_else(refused)?, "/name")))
 }
 
 /// Opens a connection as `caller` to `host:port`, through the mesh's policies.

@@ -2,7 +2,7 @@
 //!
 //! Its state is rows in MySQL, as upstream's: without the database it answers 500, and what it has acknowledged is there
 //! again whenever the database is. Who may do what is a SubjectAccessReview of the user that the identity header names.
-//! Packages are not kept in an object store, and what upstream caches is not.
+//! Packages are objects of the store that its configuration names.
 //!
 //! Facts: kubeflow/pipelines 2.0.5, 2.3.0 and 2.5.0 `backend/src/apiserver`; recorded exchanges with 2.3.0.
 
@@ -18,6 +18,7 @@ mod rows;
 mod runs;
 mod settings;
 mod specification;
+pub mod steps;
 mod uploads;
 mod v1beta1;
 pub mod workflows;
@@ -33,7 +34,8 @@ use refusal::{Answered, answer, respond, unknown};
 use rows::Rows;
 use settings::Settings;
 
-use super::{Actor, Visit, mysql};
+use super::{Actor, Visit, mysql, object_store};
+use crate::object::namespace;
 use crate::platform::World;
 
 /// The `ml-pipeline-api-server` container.
@@ -48,12 +50,20 @@ impl Actor for ApiServer {
         Ok(())
     }
 
-    /// The program listens once it has its database, and the tables in it.
+    /// The program listens once it has its database, and the tables in it, and its bucket. The real one exits where the
+    /// object store is away, and begins anew; here it waits.
     fn ready(&self, world: &World, pod: &Value, container: &str) -> bool {
-        match report::rows(world, pod, container).initialise() {
+        let settings = Settings::of(world, pod, container);
+        let bucket = || {
+            let (host, port) = (settings.store.0.as_str(), settings.store.1.as_str());
+            let store = object_store::reach(world, namespace(pod), (host, port), &settings.keys);
+            let store = store.map_err(|error| error.to_string())?;
+            store.ensure_bucket(&settings.bucket).map_err(|error| error.to_string())
+        };
+        match report::rows(world, pod, container).initialise().and_then(|()| bucket()) {
             Ok(()) => true,
             Err(why) => {
-                tracing::debug!(%why, "the API server waits for its database");
+                tracing::debug!(%why, "the API server waits for its stores");
                 false
             }
         }
@@ -92,6 +102,11 @@ async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
     } else {
         Err(StatusCode::NOT_FOUND)
     };
+    if let (Ok(Ok(_)), &Method::DELETE, Some((_, version))) =
+        (&answered, &call.head.method, path.split_once("/versions/"))
+    {
+        packages::remove_package(&call, version).await;
+    }
     match answered {
         Ok(Ok(body)) => answer(&body),
         Ok(Err(refusal)) => refusal.response(),

@@ -10,6 +10,7 @@ use super::listing::{self, PIPELINES, VERSIONS};
 use super::refusal::{Answered, Refusal, Within as _};
 use super::rows::{Row, number, object, text};
 use super::specification::Specification;
+use crate::actors::object_store;
 
 /// `POST /pipelines`: one without a version.
 pub fn create(call: &Call) -> Answered {
@@ -22,14 +23,19 @@ pub fn create(call: &Call) -> Answered {
     allowed(call, "create", namespace, name)
         .within("Failed to create a pipeline due to authorization error")
         .within(what)?;
-    Ok(shape(&add(call, name, namespace, field(&body, "/description")).within(what)?))
+    Ok(shape(&add(call, name, namespace, field(&body, "/description"), "READY").within(what)?))
 }
 
-/// Adds a pipeline.
-pub fn add(call: &Call, name: &str, namespace: &str, description: &str) -> Answered<Row> {
+/// Where a version's package is in the bucket (`backend/src/apiserver/config/config.json`: `PipelinePath`).
+fn package_key(version: &str) -> String {
+    format!("pipelines/{version}")
+}
+
+/// Adds a pipeline. One that waits for its package is `CREATING`, and shown to nobody.
+pub fn add(call: &Call, name: &str, namespace: &str, description: &str, status: &str) -> Answered<Row> {
     let row = object(json!({
         "UUID": id(), "CreatedAtInSec": now(), "Name": name, "Description": description, "Parameters": "",
-        "Status": "READY", "DefaultVersionId": "", "Namespace": namespace,
+        "Status": status, "DefaultVersionId": "", "Namespace": namespace,
     }));
     call.rows.insert("Failed to add pipeline to pipeline table", "pipelines", &row, |_| {
         Refusal::taken(format!(
@@ -43,7 +49,7 @@ pub fn add(call: &Call, name: &str, namespace: &str, description: &str) -> Answe
 pub fn add_version(call: &Call, pipeline: &str, name: &str, description: &str, of: &Specification) -> Answered<Row> {
     let row = object(json!({
         "UUID": id(), "CreatedAtInSec": now(), "Name": name, "Parameters": "[]", "PipelineId": pipeline,
-        "Status": "READY", "CodeSourceUrl": "", "Description": description, "PipelineSpec": of.text(),
+        "Status": "CREATING", "CodeSourceUrl": "", "Description": description, "PipelineSpec": of.text(),
         "PipelineSpecURI": "",
     }));
     call.rows.insert("Failed to add version to pipeline version table", "pipeline_versions", &row, |_| {
@@ -55,6 +61,46 @@ pub fn add_version(call: &Call, pipeline: &str, name: &str, description: &str, o
     let what = "Failed to update the default version";
     call.rows.execute(what, "UPDATE pipelines SET DefaultVersionId = ? WHERE UUID = ?", &latest)?;
     Ok(row)
+}
+
+/// Stores the package of a version that was added; only then are version and pipeline shown.
+pub async fn keep_package(call: &Call, version: &Row, of: &Specification, what: &str) -> Answered<()> {
+    let id = text(version, "UUID");
+    let key = package_key(id);
+    let stored = match store(call).await {
+        Ok(store) => store
+            .put(&call.settings.bucket, &key, "application/octet-stream", of.text().into_bytes())
+            .map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    stored.map_err(|why| {
+        Refusal::internal(format!("Failed to store file {key}: {why}"))
+            .within(&format!("{what} due to error saving PipelineSpec to ObjectStore"))
+    })?;
+    let what = "Failed to update status of a new pipeline version after creation";
+    let id = [id.to_owned().into()];
+    call.rows.execute(what, "UPDATE pipeline_versions SET Status = 'READY' WHERE UUID = ?", &id)?;
+    let pipeline = [text(version, "PipelineId").to_owned().into()];
+    call.rows.execute(what, "UPDATE pipelines SET Status = 'READY' WHERE UUID = ?", &pipeline)?;
+    Ok(())
+}
+
+/// The object store, as the configuration names it.
+async fn store(call: &Call) -> Result<object_store::Client, String> {
+    let (host, port) = &call.settings.store;
+    let opened = object_store::connect(&call.visit.world, call.visit.as_caller(), (host, port), &call.settings.keys);
+    opened.await.map_err(|error| error.to_string())
+}
+
+/// Removes the package of a version; one that cannot be removed stays.
+pub async fn remove_package(call: &Call, version: &str) {
+    let removed = match store(call).await {
+        Ok(store) => store.delete(&call.settings.bucket, &package_key(version)).map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    if let Err(why) = removed {
+        tracing::debug!(%why, version, "the package stays");
+    }
 }
 
 /// `GET /pipelines`.

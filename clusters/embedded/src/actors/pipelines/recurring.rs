@@ -55,11 +55,15 @@ fn create_it(call: &Call, body: &Value, concurrency: i64) -> Answered {
     if !cron.is_empty() {
         trigger["cronSchedule"] = json!({"cron": cron});
     }
+    let config = json!({
+        "parameters": body.pointer("/runtime_config/parameters"),
+        "pipelineRoot": field(body, "/runtime_config/pipeline_root"),
+    });
     let specification = json!({
         "enabled": enabled, "experimentId": experiment, "maxConcurrency": concurrency,
         "noCatchup": body.get("no_catchup") == Some(&json!(true)), "pipelineId": source.pipeline,
         "pipelineName": source.name, "pipelineVersionId": source.version, "trigger": trigger,
-        "workflow": {"spec": source.specification.workflow("", account).to_string()},
+        "workflow": {"spec": source.specification.workflow("", account, &config).to_string()},
     });
     let schedule =
         workflows::schedule(&call.visit.world, &namespace, name, specification).map_err(Refusal::internal)?;

@@ -36,24 +36,29 @@ pub fn rows_behind(world: &World, home: &str, service: &str, port: u16) -> Optio
     Some(rows(world, &pod, text(container, "/name")))
 }
 
+/// The configuration of the API server behind a Service, if it is there.
+#[must_use]
+pub fn settings_behind(world: &World, home: &str, (service, port): (&str, u16)) -> Option<Arc<Settings>> {
+    let Found::Pod(pod, port) = config::endpoints(world).find(&Destination::new(service, home, port)) else {
+        return None;
+    };
+    let container = crate::mesh::endpoints::container_at(&pod, port)?;
+    Some(Settings::of(world, &pod, text(container, "/name")))
+}
+
 /// The rows that an API server's container works on, reached without a look at the mesh's policies.
 #[must_use]
 pub fn rows(world: &World, pod: &Value, container: &str) -> Rows {
     let settings = Settings::of(world, pod, container);
-    Rows::new(reach(world, namespace(pod), &settings), &settings)
+    Rows::new(mysql::reach(world, namespace(pod), &settings.host, &settings.port), &settings)
 }
 
-fn reach(world: &World, home: &str, settings: &Settings) -> Result<Arc<mysql::Directory>, String> {
-    let refused = || format!("dial tcp {}:{}: connect: connection refused", settings.host, settings.port);
-    let port = settings.port.parse().map_err(|_| refused())?;
-    let Found::Pod(pod, port) = config::endpoints(world).find(&Destination::new(&settings.host, home, port)) else {
-        return Err(refused());
-    };
-    let container = crate::mesh::endpoints::container_at(&pod, port).ok_or_else(refused)?;
-    if !mysql::is_server(text(container, "/image")) {
-        return Err(refused());
-    }
-    Ok(mysql::directory_of(world, &pod, text(container, "/name")))
+/// Makes the next run of a ScheduledWorkflow; yields whether one was made.
+///
+/// # Errors
+/// The database cannot be reached, or the run cannot be made.
+pub fn recur(world: &World, rows: &Rows, schedule: &Value, number: i64) -> Answered<bool> {
+    Ok(super::runs::recur(world, rows, schedule, number)?.is_some())
 }
 
 /// Notes how far a Workflow is.

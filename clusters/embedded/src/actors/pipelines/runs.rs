@@ -8,9 +8,10 @@ use super::call::{Call, field, id, now, shown, time};
 use super::listing::{self, RUNS};
 use super::packages;
 use super::refusal::{Answered, Refusal, Within as _};
-use super::rows::{Row, number, object, text};
+use super::rows::{Row, Rows, number, object, text};
 use super::specification::Specification;
 use super::{experiments, workflows};
+use crate::platform::World;
 
 const NO_NAMESPACE: &str = "A run cannot have an empty namespace in multi-user mode";
 /// How far a run is that has just been made, in the words of v2 and of v1.
@@ -54,33 +55,115 @@ fn create_it(call: &Call, body: &Value) -> Answered {
     let account = account.unwrap_or(&call.settings.runner);
     let name = field(body, "/display_name");
     call.own_right("create", workflows::GROUP, "workflows", &namespace)
-        .map_err(|refusal| refusal.into_internal("Failed to create a workflow for the run"))
+        // The name in it is that before the API server gave one.
+        .map_err(|refusal| refusal.into_internal("Failed to create a workflow for ()"))
         .within("Failed to create a run")?;
-    let world = &call.visit.world;
-    let workflow = workflows::create(world, &namespace, &source.specification, (&run, name), account)
+    let row = add(
+        &call.visit.world,
+        &call.rows,
+        &New {
+            id: &run,
+            name,
+            description: field(body, "/description"),
+            namespace: &namespace,
+            experiment,
+            schedule: field(body, "/recurring_run_id"),
+            account,
+            source: &source,
+            config: body.get("runtime_config").unwrap_or(&Value::Null),
+        },
+    )?;
+    shape(call, &row)
+}
+
+/// A run that is to be made.
+pub struct New<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its description.
+    pub description: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its experiment.
+    pub experiment: &'a str,
+    /// The recurring run that makes it, if one does.
+    pub schedule: &'a str,
+    /// The account that its pods work with.
+    pub account: &'a str,
+    /// Its pipeline.
+    pub source: &'a Source,
+    /// `runtime_config`: parameters and root.
+    pub config: &'a Value,
+}
+
+/// Makes a run: its Workflow, then its row.
+pub fn add(world: &World, rows: &Rows, new: &New<'_>) -> Answered<Row> {
+    let New { id: run, name, namespace, experiment, source, config, .. } = *new;
+    // The IR's own names (`RuntimeConfig` of pipeline_spec.proto).
+    let set = json!({"parameters": config["parameters"], "pipelineRoot": field(config, "/pipeline_root")});
+    let workflow = workflows::create(world, namespace, &source.specification, (run, name), new.account, &set)
         .map_err(|cause| Refusal::internal(cause).within("Failed to create a run"))?;
     let at = now();
     let history = json!([{"UpdateTimeInSec": at, "State": PENDING.0, "Error": null}]);
-    let parameters = body.pointer("/runtime_config/parameters").cloned().unwrap_or_else(|| json!({}));
+    let parameters = config.get("parameters").cloned().unwrap_or_else(|| json!({}));
     let row = object(json!({
-        "UUID": run, "DisplayName": name, "Name": crate::object::name(&workflow), "Description": field(body, "/description"),
-        "Namespace": namespace, "ExperimentUUID": experiment, "JobUUID": field(body, "/recurring_run_id"),
-        "StorageState": "AVAILABLE", "ServiceAccount": account, "PipelineId": source.pipeline,
+        "UUID": run, "DisplayName": name, "Name": crate::object::name(&workflow), "Description": new.description,
+        "Namespace": namespace, "ExperimentUUID": experiment, "JobUUID": new.schedule,
+        "StorageState": "AVAILABLE", "ServiceAccount": new.account, "PipelineId": source.pipeline,
         "PipelineVersionId": source.version, "PipelineName": source.name,
         "PipelineSpecManifest": source.specification.text(), "WorkflowSpecManifest": "",
-        "RuntimeParameters": parameters.to_string(), "PipelineRoot": field(body, "/runtime_config/pipeline_root"),
+        "RuntimeParameters": parameters.to_string(), "PipelineRoot": field(config, "/pipeline_root"),
         "CreatedAtInSec": at, "ScheduledAtInSec": at, "Conditions": PENDING.1, "State": PENDING.0,
         "StateHistory": history.to_string(), "PipelineRuntimeManifest": "", "WorkflowRuntimeManifest": "",
     }));
-    call.rows
-        .insert(&format!("Failed to store run {name} to table"), "run_details", &row, |_| {
-            let why = format!("Error 1062 (23000): Duplicate entry '{run}' for key 'PRIMARY'");
-            Refusal::internal(format!("Failed to store run {name} to table: {why}"))
-        })
-        .within("Failed to create a run")?;
-    call.rows.refer(("Run", &run), ("Experiment", experiment), "Owner")?;
-    call.rows.refer(("Run", &run), ("Namespace", &namespace), "Owner")?;
-    shape(call, &row)
+    rows.insert(&format!("Failed to store run {name} to table"), "run_details", &row, |_| {
+        let why = format!("Error 1062 (23000): Duplicate entry '{run}' for key 'PRIMARY'");
+        Refusal::internal(format!("Failed to store run {name} to table: {why}"))
+    })
+    .within("Failed to create a run")?;
+    rows.refer(("Run", run), ("Experiment", experiment), "Owner")?;
+    rows.refer(("Run", run), ("Namespace", namespace), "Owner")?;
+    Ok(row)
+}
+
+/// Makes the next run of a recurring run; `None` if no row knows it, or as many as it may have are on their way.
+pub fn recur(world: &World, rows: &Rows, schedule: &Value, number: i64) -> Answered<Option<Row>> {
+    let doing = "Failed to create a run";
+    let of = crate::object::uid(schedule);
+    let Some(job) = rows.by_id(doing, "jobs", of)? else { return Ok(None) };
+    let going = "SELECT UUID FROM run_details WHERE JobUUID = ? AND State IN ('PENDING', 'RUNNING')";
+    let going = rows.select(doing, going, &[of.to_owned().into()])?.len();
+    if usize::try_from(super::rows::number(&job, "MaxConcurrency")).is_ok_and(|most| going >= most) {
+        return Ok(None);
+    }
+    let specification = Specification::read(text(&job, "PipelineSpecManifest"), |refusal| refusal)?;
+    let source = Source {
+        specification,
+        pipeline: text(&job, "PipelineId").to_owned(),
+        version: text(&job, "PipelineVersionId").to_owned(),
+        name: text(&job, "PipelineName").to_owned(),
+    };
+    let parameters = serde_json::from_str::<Value>(text(&job, "RuntimeParameters")).unwrap_or_default();
+    let config = json!({"parameters": parameters, "pipeline_root": text(&job, "PipelineRoot")});
+    let name = format!("{}-{number}-{}", crate::object::name(schedule), crate::controllers::owned::suffix());
+    add(
+        world,
+        rows,
+        &New {
+            id: &id(),
+            name: &name,
+            description: "",
+            namespace: text(&job, "Namespace"),
+            experiment: text(&job, "ExperimentUUID"),
+            schedule: of,
+            account: text(&job, "ServiceAccount"),
+            source: &source,
+            config: &config,
+        },
+    )
+    .map(Some)
 }
 
 /// The pipeline that a body names or carries.

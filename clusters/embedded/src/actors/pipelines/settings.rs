@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use crate::actors;
+use crate::actors::object_store::Credentials;
 use crate::kubelet::{self, environment};
 use crate::object::{text, uid};
 use crate::platform::World;
@@ -37,6 +38,14 @@ pub struct Settings {
     pub password: String,
     /// The database.
     pub database: String,
+    /// Where the object store is: host and port.
+    pub store: (String, String),
+    /// Who writes to it.
+    pub keys: Credentials,
+    /// The bucket.
+    pub bucket: String,
+    /// Whether steps of runs keep what they print as an artifact, too.
+    pub publishes_logs: bool,
 }
 
 /// What a started program keeps.
@@ -67,6 +76,11 @@ impl Settings {
             let newer = variable(&variables, &format!("DBCONFIG_MYSQLCONFIG_{name}"));
             newer.or_else(|| variable(&variables, &older)).unwrap_or_else(|| otherwise.to_owned())
         };
+        // The links of Service `minio-service` in its own namespace tell where it is.
+        let store = |part: &str, link: &str, otherwise: &str| {
+            let found = variable(&variables, part).or_else(|| variable(&variables, link));
+            found.unwrap_or_else(|| otherwise.to_owned())
+        };
         Self {
             release: release(actors::tag(image)),
             multi_user: get("MULTIUSER", "false") == "true",
@@ -81,6 +95,16 @@ impl Settings {
             user: database("USER", "root"),
             password: database("PASSWORD", ""),
             database: database("DBNAME", "mlpipeline"),
+            store: (
+                store("OBJECTSTORECONFIG_HOST", "MINIO_SERVICE_SERVICE_HOST", "localhost"),
+                store("OBJECTSTORECONFIG_PORT", "MINIO_SERVICE_SERVICE_PORT", "9000"),
+            ),
+            keys: Credentials {
+                access: get("OBJECTSTORECONFIG_ACCESSKEY", "minio"),
+                secret: get("OBJECTSTORECONFIG_SECRETACCESSKEY", "minio123"),
+            },
+            bucket: get("OBJECTSTORECONFIG_BUCKETNAME", "mlpipeline"),
+            publishes_logs: get("PUBLISH_LOGS", "") == "true",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: kubeflow/pipelines 2.3.0 `backend/src/apiserver/template/v2_template.go`,
 //! `backend/src/v2/compiler/argocompiler`. The Workflow has the names, labels and arguments of a real one; its templates
-//! are named, not filled in, as no container runs here.
+//! are named, not filled in, as no container runs here, but for what the run sets.
 
 use serde_json::{Value, json};
 
@@ -94,9 +94,9 @@ impl Specification {
         Err(Refusal::invalid(text).within("invalid pipeline job inputs").within("Failed to generate the ExecutionSpec"))
     }
 
-    /// The `spec` of its Workflow, with the id of its run.
+    /// The `spec` of its Workflow, with the id of its run and what the run sets.
     #[must_use]
-    pub fn workflow(&self, run: &str, account: &str) -> Value {
+    pub fn workflow(&self, run: &str, account: &str, config: &Value) -> Value {
         let section =
             |pointer: &str| self.pipeline.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
         let mut parameters = Vec::new();
@@ -124,7 +124,13 @@ impl Specification {
                 "labels": {"pipeline/runid": run, "pipelines.kubeflow.org/v2_component": "true"},
             },
             "serviceAccountName": account,
-            "templates": templates.map(|name| json!({"name": name})),
+            "templates": templates.map(|name| match name {
+                "entrypoint" => json!({"name": name, "dag": {"tasks": [{
+                    "name": "root-driver", "template": "system-dag-driver",
+                    "arguments": {"parameters": [{"name": "runtime-config", "value": config.to_string()}]},
+                }]}}),
+                name => json!({"name": name}),
+            }),
         })
     }
 }

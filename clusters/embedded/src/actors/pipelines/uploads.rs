@@ -35,18 +35,18 @@ pub async fn pipeline(call: &Call) -> Response<Body> {
         return unauthorised(refusal);
     }
     let name = Some(call.asked("name")).filter(|name| !name.is_empty()).unwrap_or(file.name);
-    answer(
-        call,
-        create(call, &name, &namespace, &file.content).within("Failed to create a pipeline and a pipeline version"),
-    )
+    let made = create(call, &name, &namespace, &file.content).await;
+    answer(call, made.within("Failed to create a pipeline and a pipeline version"))
 }
 
-fn create(call: &Call, name: &str, namespace: &str, content: &str) -> Answered {
+async fn create(call: &Call, name: &str, namespace: &str, content: &str) -> Answered {
     let specification = Specification::read(content, |refusal| {
         refusal.within("Failed to create a pipeline and a pipeline version due to template creation error")
     })?;
-    let pipeline = packages::add(call, name, namespace, &call.asked("description"))?;
-    packages::add_version(call, text(&pipeline, "UUID"), name, "", &specification)?;
+    let pipeline = packages::add(call, name, namespace, &call.asked("description"), "CREATING")?;
+    let version = packages::add_version(call, text(&pipeline, "UUID"), name, "", &specification)?;
+    let what = "Failed to create a pipeline and a pipeline version";
+    packages::keep_package(call, &version, &specification, what).await?;
     Ok(packages::shape(&pipeline))
 }
 
@@ -70,9 +70,7 @@ pub async fn version(call: &Call) -> Response<Body> {
         return unauthorised(refusal);
     }
     let name = Some(call.asked("name")).filter(|name| !name.is_empty()).unwrap_or(file.name);
-    let made = Specification::read(&file.content, |refusal| refusal.within("Failed to create a pipeline version"))
-        .and_then(|specification| packages::add_version(call, &id, &name, &call.asked("description"), &specification))
-        .map(|row| packages::version_shape(&row));
+    let made = add(call, &id, &name, &file.content).await;
     let what = match &made {
         Err(refusal) if refusal.is_taken() => {
             "Failed to create a pipeline version. The pipeline already exists.: Failed to create pipeline version in \
@@ -81,6 +79,14 @@ pub async fn version(call: &Call) -> Response<Body> {
         _ => "Failed to create a pipeline version",
     };
     answer(call, made.within(what))
+}
+
+async fn add(call: &Call, pipeline: &str, name: &str, content: &str) -> Answered<Value> {
+    let what = "Failed to create a pipeline version";
+    let specification = Specification::read(content, |refusal| refusal.within(what))?;
+    let version = packages::add_version(call, pipeline, name, &call.asked("description"), &specification)?;
+    packages::keep_package(call, &version, &specification, what).await?;
+    Ok(packages::version_shape(&version))
 }
 
 fn unauthorised(refusal: Refusal) -> Response<Body> {

@@ -14,6 +14,9 @@ pub const GROUP: &str = "argoproj.io";
 /// The label that names the run of a Workflow.
 pub const RUN_LABEL: &str = "pipeline/runid";
 
+/// The label of a Workflow whose end the rows know.
+pub const FINAL_LABEL: &str = "pipeline/persistedFinalState";
+
 /// Makes the Workflow of a run, given by its id and name.
 ///
 /// # Errors
@@ -24,6 +27,7 @@ pub fn create(
     of: &Specification,
     (run, run_name): (&str, &str),
     account: &str,
+    config: &Value,
 ) -> Result<Arc<Value>, String> {
     let prefix = format!("{}-", of.name());
     let workflow = json!({
@@ -32,7 +36,7 @@ pub fn create(
             "generateName": prefix, "labels": {RUN_LABEL: run},
             "annotations": {"pipelines.kubeflow.org/run_name": run_name},
         },
-        "spec": of.workflow(run, account), "status": {"startedAt": null, "finishedAt": null},
+        "spec": of.workflow(run, account, config), "status": {"startedAt": null, "finishedAt": null},
     });
     let key = Key::new(GROUP, "workflows", namespace, &format!("{prefix}{}", suffix()));
     store(world, &key, workflow)
@@ -90,6 +94,10 @@ pub fn restart(world: &World, namespace: &str, name: &str) {
     change(world, &Key::new(GROUP, "workflows", namespace, name), |workflow| {
         if let Some(specification) = workflow["spec"].as_object_mut() {
             specification.shift_remove("activeDeadlineSeconds");
+        }
+        // Its end is to be reported again.
+        if let Some(labels) = workflow["metadata"]["labels"].as_object_mut() {
+            labels.shift_remove(FINAL_LABEL);
         }
         workflow["status"] = json!({"startedAt": null, "finishedAt": null});
     });

@@ -1,9 +1,11 @@
-//! The UI server of Kubeflow Pipelines: its page, its health, the way to the API, and what it refuses about artifacts.
+//! The UI server of Kubeflow Pipelines: its page, its health, the way to the API, artifacts, pods and their logs. The same
+//! program serves a tenant's artifacts in the tenant's namespace.
 //!
-//! Not played: artifacts themselves, TensorBoards, pods and their logs, the forward proxy. Facts: recorded exchanges with
+//! Not played: TensorBoards, events of pods, the forward proxy. Facts: recorded exchanges with
 //! kubeflow/pipelines 2.3.0 `frontend/server`.
 
 mod artifacts;
+mod pods;
 mod proxy;
 
 use axum::body::Body;
@@ -39,39 +41,47 @@ impl Actor for PipelinesUi {
             if proxy::is_for_the_api(request.uri().path()) {
                 return proxy::answer(&visit, request).await;
             }
-            answer(&visit, &request)
+            answer(&visit, request).await
         })
     }
 }
 
-fn answer(visit: &Visit, request: &Request<Body>) -> Response<Body> {
-    let (method, path) = (request.method(), request.uri().path());
-    let reads = *method == Method::GET || *method == Method::HEAD;
+async fn answer(visit: &Visit, request: Request<Body>) -> Response<Body> {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let path = uri.path().to_owned();
+    let reads = method == Method::GET || method == Method::HEAD;
     // Its own two slashes are not forgiven at the front of a path.
-    let route = if path.starts_with("//") { path.to_owned() } else { express::route(path) };
+    let route = if path.starts_with("//") { path.clone() } else { express::route(&path) };
     let below = route.strip_prefix("/pipeline").unwrap_or(&route);
+    let variables = environment::variables(&visit.world.store, &visit.pod, &visit.container);
     let known = match below {
         "" | "/" | "/index.html" => Known::Page,
         "/visualizations/allowed" => Known::Visualizations,
-        _ => match artifacts::request(below, request.uri()) {
+        "/k8s/pod" => Known::Pod,
+        "/k8s/pod/logs" => Known::PodLogs,
+        _ => match artifacts::request(below, &uri) {
             Some(wanted) => Known::Artifact(wanted),
-            None => return express::cannot(method, path),
+            None => return express::cannot(&method, &path),
         },
     };
-    if *method == Method::OPTIONS {
+    if method == Method::OPTIONS {
         return express::options();
     }
     if !reads {
-        return express::cannot(method, path);
+        return express::cannot(&method, &path);
     }
     match known {
         Known::Page => express::respond(StatusCode::OK, "text/html; charset=utf-8", PAGE.to_owned()),
         Known::Visualizations => {
-            let variables = environment::variables(&visit.world.store, &visit.pod, &visit.container);
             let allowed = variables.get("ALLOW_CUSTOM_VISUALIZATIONS").is_some_and(|value| value == "true");
             express::json(StatusCode::OK, &json!(allowed))
         }
-        Known::Artifact(wanted) => wanted.answer(),
+        Known::Pod => pods::info(visit, &uri),
+        Known::PodLogs => pods::logs(visit, &uri).await,
+        Known::Artifact(wanted) => match artifacts::elsewhere(&variables, &uri) {
+            Some(server) => artifacts::hand_on(visit, &server, request).await,
+            None => wanted.answer(visit, &variables).await,
+        },
     }
 }
 
@@ -79,5 +89,7 @@ fn answer(visit: &Visit, request: &Request<Body>) -> Response<Body> {
 enum Known {
     Page,
     Visualizations,
+    Pod,
+    PodLogs,
     Artifact(artifacts::Wanted),
 }

@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{Response, Uri, header};
 use serde_json::{Value, json};
 
-use super::{chosen, status};
+use super::{Written, chosen, status};
 use crate::actors;
 use crate::api::Status;
 use crate::api::query::Query;
@@ -99,6 +99,10 @@ fn waits_for(pod: &Value, container: &Value) -> Option<String> {
 
 fn written(world: &World, pod: &Value, container: &Value) -> Vec<String> {
     let name = text(container, "/name");
+    let kept = world.memory.of::<Written>(uid(pod)).0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if !kept.is_empty() {
+        return kept;
+    }
     if let Some(status) = status(pod, container)
         && status.pointer("/state/running").is_none()
         && let Some(last) = status.pointer("/state/terminated").or_else(|| status.pointer("/lastState/terminated"))

@@ -16,7 +16,7 @@ mod spdy;
 mod websocket;
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use http::{Request, Response};
@@ -29,6 +29,10 @@ use crate::object::{list, name, text};
 use crate::platform::World;
 
 pub(crate) use commands::Files;
+
+/// What a container that has ended had written, where it is kept: by the pod's uid.
+#[derive(Default)]
+pub(crate) struct Written(pub(crate) Mutex<Vec<String>>);
 
 /// Runs the command of a container, with files to read and write. `None`: there is no such command here.
 pub(crate) fn play(

@@ -20,6 +20,7 @@ mod compare;
 mod dashboard;
 mod katib;
 mod kfam;
+mod pipelines_api;
 mod pipelines_ui;
 mod recorded;
 mod stage;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use embedded::mesh::{self, Caller};
+use embedded::platform::World;
 use embedded::store::Key;
 use embedded::{Options, Platform, Release, blueprint};
 use http::header::{HOST, HeaderName, HeaderValue};
@@ -29,7 +30,8 @@ impl Stage {
     /// Starts a platform of release v1.9.1 with changed objects.
     pub async fn set(application: &Application, change: fn(&mut Vec<Value>)) -> Self {
         let mut objects = blueprint::objects(Release::V1_9_1).unwrap();
-        objects.retain(|object| object["kind"] != "Profile");
+        // metacontroller was not there: it adds to what the namespaces hold.
+        objects.retain(|object| object["kind"] != "Profile" && object["metadata"]["name"] != "metacontroller");
         objects.extend(people());
         objects.extend((application.objects)());
         change(&mut objects);
@@ -39,6 +41,11 @@ impl Stage {
         let in_time = tokio::time::timeout(LIMIT, stage.ready()).await;
         assert!(in_time.is_ok(), "{} is not ready in time", application.service);
         stage
+    }
+
+    /// What its parts share.
+    pub fn world(&self) -> &World {
+        self.platform.world()
     }
 
     async fn ready(&self) {

@@ -1,0 +1,64 @@
+//! The pods that the steps of a run leave: they have ended, and their logs can be read until their Workflow goes.
+
+use std::sync::PoisonError;
+
+use serde_json::{Value, json};
+
+use super::Run;
+use crate::controllers::bootstrap::{CONTROL_PLANE_NODE, NODE_ADDRESS};
+use crate::controllers::owned::controller_reference;
+use crate::kubelet::streams::Written;
+use crate::object::{name, text, uid};
+use crate::platform::World;
+use crate::store::{Key, now};
+
+/// The templates that pods are named after.
+pub(super) const DAG_DRIVER: &str = "system-dag-driver";
+pub(super) const CONTAINER_DRIVER: &str = "system-container-driver";
+pub(super) const IMPLEMENTATION: &str = "system-container-impl";
+
+/// Leaves a pod; yields its name.
+pub(super) fn leave(
+    world: &World,
+    run: &Run<'_>,
+    template: &str,
+    phase: &str,
+    container: &Value,
+    printed: Vec<String>,
+) -> String {
+    let number = u32::from_be_bytes(*uuid::Uuid::new_v4().as_bytes().first_chunk().unwrap_or(&[0; 4]));
+    let pod = format!("{}-{template}-{number}", name(run.workflow));
+    let (at, code) = (now(), i64::from(phase == "Failed"));
+    let image = text(container, "/image");
+    let terminated = json!({"exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" },
+        "startedAt": at, "finishedAt": at});
+    let object = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": pod, "namespace": run.namespace,
+            "labels": {
+                "pipeline/runid": run.id, "pipelines.kubeflow.org/v2_component": "true",
+                "workflows.argoproj.io/completed": "true", "workflows.argoproj.io/workflow": name(run.workflow),
+            },
+            "annotations": {"pipelines.kubeflow.org/v2_component": "true", "sidecar.istio.io/inject": "false"},
+            "ownerReferences": [controller_reference(run.workflow, "argoproj.io/v1alpha1", "Workflow")],
+        },
+        "spec": {
+            "serviceAccountName": run.account, "restartPolicy": "Never", "nodeName": CONTROL_PLANE_NODE,
+            "containers": [{"name": "main", "image": image, "command": container["command"], "args": container["args"]}],
+        },
+        "status": {
+            "phase": phase, "startTime": at, "hostIP": NODE_ADDRESS,
+            "containerStatuses": [{"name": "main", "image": image, "ready": false, "restartCount": 0, "started": false,
+                "state": {"terminated": terminated}}],
+        },
+    });
+    match world.store.create(&Key::new("", "pods", run.namespace, &pod), object) {
+        Ok(made) => {
+            let written = world.memory.of::<Written>(uid(&made));
+            *written.0.lock().unwrap_or_else(PoisonError::into_inner) = printed;
+        }
+        Err(error) => tracing::debug!(%error, "no pod is left"),
+    }
+    pod
+}

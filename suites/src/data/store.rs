@@ -1,0 +1,201 @@
+//! Objects of the bundled store, reached as an administrator reaches them: through a forwarded port of its pod, by signed
+//! requests (AWS Signature Version 4), with the keys of a namespace's Secret.
+
+use std::time::Duration;
+
+use harness::{Checked, Ctx, Stop};
+use http::{Method, Request, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
+use url::Url;
+
+use crate::gateway::diagnose::{blame, pods_behind};
+use crate::objects::{self, CONFIG_MAP, SECRET, SERVICE, config_value, items, secret_value};
+
+/// The Secret with the store's keys, of the same name in each namespace that runs pipelines.
+pub const KEYS: &str = "mlpipeline-minio-artifact";
+/// The store's Service. Since v1.11 another program answers behind the same name.
+pub const STORE: &str = "minio-service";
+/// How much of an object is read.
+const LIMIT: usize = 1 << 20;
+/// How long a signature is good.
+const GOOD_FOR: Duration = Duration::from_secs(60);
+/// How long the store may take for one object.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// Who asks.
+#[derive(Clone)]
+pub struct Keys {
+    /// The access key.
+    pub access: String,
+    /// The secret key.
+    pub secret: String,
+}
+
+/// The keys that a namespace has.
+pub async fn keys(cx: &Ctx, namespace: &str) -> Checked<Keys> {
+    let place = format!("Secret {namespace}/{KEYS}");
+    let Some(secret) = objects::get(cx, SECRET, namespace, KEYS).await? else {
+        let stop = Stop::failed(format!("{place}, with the object store's keys"), "it is absent");
+        return Err(stop.because(place).fix(
+            "kubectl -n kubeflow logs deployment/kubeflow-pipelines-profile-controller; it makes the Secret in each \
+             namespace that is labelled pipelines.kubeflow.org/enabled=true",
+        ));
+    };
+    let value = |key| secret_value(&secret, key).unwrap_or_default();
+    let keys = Keys { access: value("accesskey"), secret: value("secretkey") };
+    cx.secret(&keys.secret);
+    Ok(keys)
+}
+
+/// The bucket of the pipelines.
+pub async fn bucket(cx: &Ctx) -> Checked<String> {
+    let config = objects::get(cx, CONFIG_MAP, "kubeflow", "pipeline-install-config").await?;
+    let config = config.ok_or_else(|| Stop::absent("ConfigMap kubeflow/pipeline-install-config"))?;
+    Ok(config_value(&config, "bucketName").unwrap_or("mlpipeline").to_owned())
+}
+
+/// What the store answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body: the object, or an error in XML.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Its error code, or an empty string.
+    #[must_use]
+    pub fn code(&self) -> String {
+        let body = String::from_utf8_lossy(&self.body);
+        let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+        code.map(|(code, _)| code.to_owned()).unwrap_or_default()
+    }
+
+    /// In a few words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        if self.status == 200 {
+            return format!("200, {} bytes", self.body.len());
+        }
+        format!("{} {}", self.status, self.code()).trim_end().to_owned()
+    }
+}
+
+/// Reads an object.
+pub async fn get(cx: &Ctx, who: Option<&Keys>, bucket: &str, key: &str) -> Checked<Answer> {
+    send(cx, who, Method::GET, bucket, key, Vec::new()).await
+}
+
+/// Writes an object.
+pub async fn put(cx: &Ctx, who: &Keys, bucket: &str, key: &str, content: &[u8]) -> Checked<Answer> {
+    send(cx, Some(who), Method::PUT, bucket, key, content.to_vec()).await
+}
+
+/// Removes an object after the check.
+pub fn remove_afterwards(cx: &Ctx, who: &Keys, bucket: &str, key: &str) -> Checked {
+    let what = format!("object {key}");
+    let (context, who, bucket, key) = (cx.clone(), who.clone(), bucket.to_owned(), key.to_owned());
+    let removal = async move {
+        let gone = send(&context, Some(&who), Method::DELETE, &bucket, &key, Vec::new()).await?;
+        if (200..300).contains(&gone.status) || gone.code() == "NoSuchKey" {
+            return Ok(());
+        }
+        Err(Stop::errored("cleanup", format!("DELETE s3://{bucket}/{key}: {}", gone.told())))
+    };
+    cx.afterwards(what, Box::pin(removal))
+}
+
+async fn send(
+    cx: &Ctx,
+    who: Option<&Keys>,
+    method: Method,
+    bucket: &str,
+    key: &str,
+    content: Vec<u8>,
+) -> Checked<Answer> {
+    let unsound = |error: String| Stop::errored("precondition", format!("bucket {bucket}: {error}"));
+    let host = format!("http://{STORE}.kubeflow:9000");
+    let endpoint = Url::parse(&host).map_err(|error| unsound(error.to_string()))?;
+    let place = Bucket::new(endpoint, UrlStyle::Path, bucket.to_owned(), "us-east-1".to_owned());
+    let place = place.map_err(|error| unsound(error.to_string()))?;
+    let credentials = who.map(|keys| Credentials::new(&keys.access, &keys.secret));
+    let url = match method {
+        Method::PUT => place.put_object(credentials.as_ref(), key).sign(GOOD_FOR),
+        Method::DELETE => place.delete_object(credentials.as_ref(), key).sign(GOOD_FOR),
+        _ => place.get_object(credentials.as_ref(), key).sign(GOOD_FOR),
+    };
+    let target = &url[url::Position::BeforePath..];
+    let request = Request::builder()
+        .method(method.clone())
+        .uri(target)
+        .header(header::HOST, format!("{STORE}.kubeflow:9000"))
+        .header(header::CONTENT_LENGTH, content.len())
+        .body(Full::new(Bytes::from(content)))
+        .map_err(|error| unsound(error.to_string()))?;
+    let answer = forwarded(cx, (STORE, 9000), "minio", request).await?;
+    cx.remark(format!("{method} s3://{bucket}/{key}: {}", answer.told()));
+    Ok(answer)
+}
+
+/// Sends a request to a ready pod behind a Service of the namespace kubeflow, past its sidecar.
+pub async fn forwarded(cx: &Ctx, to: (&str, u64), deployment: &str, request: Request<Full<Bytes>>) -> Checked<Answer> {
+    match tokio::time::timeout(WITHIN, exchange(cx, to, deployment, request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Stop::errored("timeout", format!("Service {} gave no answer within {WITHIN:?}", to.0))),
+    }
+}
+
+async fn exchange(cx: &Ctx, to: (&str, u64), deployment: &str, request: Request<Full<Bytes>>) -> Checked<Answer> {
+    let (pod, port) = pod(cx, to, deployment).await?;
+    let pods: Api<Pod> = Api::namespaced(cx.kube(), "kubeflow");
+    let unreached = |error: String| Stop::errored("kubernetes", format!("port {port} of pod kubeflow/{pod}: {error}"));
+    let mut forward = pods.portforward(&pod, &[port]).await?;
+    let stream = forward.take_stream(port).ok_or_else(|| unreached("no stream".to_owned()))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| unreached(error.to_string()))?;
+    let connection = tokio::spawn(connection);
+    let answered = sender.send_request(request).await.map_err(|error| unreached(error.to_string()))?;
+    let status = answered.status().as_u16();
+    let body = Limited::new(answered.into_body(), LIMIT).collect().await;
+    let body = body.map_err(|error| unreached(error.to_string()))?.to_bytes().to_vec();
+    drop(sender);
+    connection.abort();
+    forward.abort();
+    Ok(Answer { status, body })
+}
+
+/// A ready pod behind a Service, and the port of it that one of the Service's leads to.
+async fn pod(cx: &Ctx, (name, port): (&str, u64), deployment: &str) -> Checked<(String, u16)> {
+    let service = objects::get(cx, SERVICE, "kubeflow", name).await?;
+    let service = service.ok_or_else(|| {
+        Stop::failed(format!("Service kubeflow/{name}"), "it is absent").because(format!("Service kubeflow/{name}"))
+    })?;
+    let selector = service.data.pointer("/spec/selector").and_then(serde_json::Value::as_object);
+    let labels: Vec<String> = selector
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    let found = items(&service.data, "/spec/ports").iter().find(|one| one["port"] == port);
+    let target =
+        found.and_then(|found| found.get("targetPort").or_else(|| found.get("port"))?.as_u64()).unwrap_or(port);
+    let pods: Api<Pod> = Api::namespaced(cx.kube(), "kubeflow");
+    let listed = pods.list(&ListParams::default().labels(&labels.join(","))).await?;
+    let ready = |pod: &&Pod| {
+        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+        let holds = conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
+        holds && pod.metadata.deletion_timestamp.is_none() && !labels.is_empty()
+    };
+    let Some(pod) = listed.items.iter().find(ready).and_then(|pod| pod.metadata.name.clone()) else {
+        let stop = Stop::failed(format!("a ready pod behind Service kubeflow/{name}"), "there is none");
+        return Err(blame(stop, pods_behind(cx, ("kubeflow", name), ("kubeflow", deployment)).await));
+    };
+    Ok((pod, u16::try_from(target).unwrap_or_default()))
+}

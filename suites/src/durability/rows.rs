@@ -1,0 +1,225 @@
+//! Rows, records, objects and answers before and after a part of the platform begins anew.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use harness::check::{Run, Seconds, source};
+use harness::context::Seen;
+use harness::{Check, Checked, Ctx, Explain, Fault, Isolation, Level, Profile, Source, Stop, check};
+use http::Method;
+use serde_json::Value;
+
+use super::may_break;
+use super::restart::{BACK_WITHIN, Part, restart, volume};
+use crate::data::records::{place, result_uri};
+use crate::data::rows::{Database, select_in};
+use crate::data::store::{get, keys};
+use crate::faults::data as faults;
+use crate::pipelines::api::{self, API, call, trouble};
+use crate::pipelines::own::{EVERY, Ran, experiment, home, named, pipeline, run};
+
+const DURABILITY: &[Profile] = &[Profile::Durability, Profile::Pipelines];
+const MANIFESTS: Source =
+    source("kubeflow/manifests", "apps/pipeline/upstream/third-party: mysql, minio; their volume claims");
+
+const MYSQL: Part = Part {
+    deployment: "mysql",
+    service: "mysql",
+    claim: Some("mysql-pv-claim"),
+    trouble: |cx| Box::pin(locked_out(cx)),
+};
+const MINIO: Part = Part {
+    deployment: "minio",
+    service: "minio-service",
+    claim: Some("minio-pvc"),
+    trouble: |_| Box::pin(async { Ok(None) }),
+};
+const API_SERVER: Part =
+    Part { deployment: "ml-pipeline", service: "ml-pipeline", claim: None, trouble: |cx| Box::pin(locked_out(cx)) };
+const METADATA: Part = Part {
+    deployment: "metadata-grpc-deployment",
+    service: "metadata-grpc-service",
+    claim: None,
+    trouble: |cx| Box::pin(locked_out(cx)),
+};
+
+/// The checks.
+pub static CHECKS: &[Check] = &[
+    row(
+        "DUR-001",
+        "MySQL begins anew and has every row that it had",
+        "Deployment mysql",
+        |cx| Box::pin(keeps(cx, MYSQL)),
+        &[&faults::DATABASE_FORGETS],
+    ),
+    row(
+        "DUR-002",
+        "The object store begins anew and has every byte that it had",
+        "Deployment minio",
+        |cx| Box::pin(keeps(cx, MINIO)),
+        &[&faults::STORE_FORGETS],
+    ),
+    row(
+        "DUR-003",
+        "The API server of Kubeflow Pipelines begins anew and answers as before",
+        "Deployment ml-pipeline",
+        |cx| Box::pin(keeps(cx, API_SERVER)),
+        &[&faults::SETTING_LOST],
+    ),
+    row(
+        "DUR-004",
+        "ML Metadata begins anew and has every record that it had",
+        "Deployment metadata-grpc-deployment",
+        |cx| Box::pin(keeps(cx, METADATA)),
+        &[&faults::METADATA_SETTING_LOST],
+    ),
+    row(
+        "DUR-005",
+        "A run that was acknowledged is known after MySQL begins anew in the middle of it",
+        "Deployment mysql, while a run is on its way",
+        |cx| Box::pin(mid_run(cx)),
+        &[&faults::DATABASE_FORGETS],
+    ),
+];
+
+const fn row(
+    id: &'static str,
+    title: &'static str,
+    reproduce: &'static str,
+    run: Run,
+    on: &'static [&'static Fault],
+) -> Check {
+    check(id, title, Level::Must, MANIFESTS, run)
+        .explain(Explain {
+            what: "The part's pod is deleted. When another is ready, the counts of rows, the shared run's row, its records in \
+                   ML Metadata, its result in the object store and the API's answer about it are what they were, and the \
+                   volume claim is bound to the same volume. How long it took stands in the report.",
+            why: "A dashboard over a database that forgets is the failure that costs a team its work; it shows only after the \
+                  first restart.",
+            fix: "Mount the volume claim of kubeflow/manifests where the part keeps its data; look at the Secrets that it reads \
+                  when it starts.",
+            reproduce,
+        })
+        .profiles(DURABILITY)
+        .after(&["KFP-040", "DAT-022"])
+        .isolation(Isolation::Destructive)
+        .writes()
+        .within(Seconds(900))
+        .breaks_on(on)
+}
+
+/// The password of the bundled MySQL and that of the Secret differ: nobody who starts now gets in.
+async fn locked_out(cx: &Ctx) -> Checked<Option<crate::gateway::diagnose::Cause>> {
+    api::password(cx).await
+}
+
+/// All that is compared.
+#[derive(Debug, Clone, PartialEq)]
+struct Kept {
+    counts: Vec<Vec<String>>,
+    row: Vec<Vec<String>>,
+    records: Vec<Vec<String>>,
+    uri: String,
+    bytes: Vec<u8>,
+    shown: Value,
+}
+
+impl Kept {
+    async fn of(cx: &Ctx, ran: &Ran) -> Checked<Self> {
+        let counts = "SELECT (SELECT count(*) FROM experiments), (SELECT count(*) FROM run_details), (SELECT count(*) FROM \
+                      pipelines), (SELECT count(*) FROM pipeline_versions), (SELECT count(*) FROM jobs), (SELECT count(*) \
+                      FROM tasks), (SELECT count(*) FROM resource_references)";
+        let row = format!(
+            "SELECT Name, Namespace, ExperimentUUID, State, CreatedAtInSec, FinishedAtInSec FROM run_details WHERE UUID = \
+             '{}'",
+            ran.run
+        );
+        let records = "SELECT (SELECT count(*) FROM Context), (SELECT count(*) FROM Execution), (SELECT count(*) FROM \
+                       Artifact), (SELECT count(*) FROM Event)";
+        let uri = result_uri(cx, ran).await?;
+        let (bucket, key) = place(&uri).unwrap_or_default();
+        let found = get(cx, Some(&keys(cx, &ran.namespace).await?), bucket, key).await?;
+        if found.status != 200 {
+            return Err(Stop::failed("the object of the run's result", found.told()).at(uri));
+        }
+        Ok(Self {
+            counts: select_in(cx, Database::Pipelines, counts).await?,
+            row: select_in(cx, Database::Pipelines, &row).await?,
+            records: select_in(cx, Database::Metadata, records).await?,
+            bytes: found.body,
+            shown: api::get(cx, &format!("/runs/{}", ran.run)).await?,
+            uri,
+        })
+    }
+}
+
+/// Waits until the API answers about a run: after its database came back, connections are made anew.
+async fn answers(cx: &Ctx, run: &str) -> Checked<Value> {
+    let path = format!("{API}/runs/{run}");
+    cx.eventually("the API answers again", BACK_WITHIN, Duration::from_millis(50), || {
+        let (cx, path) = (cx.clone(), path.clone());
+        Box::pin(async move {
+            let reply = call(&cx, Method::GET, &path, None).await?;
+            if reply.answer.status.is_success() {
+                return Ok(Seen::Yes(reply.body));
+            }
+            // What the API does not know any more does not come back; without its tables a database is empty.
+            let words = reply.body.to_string();
+            if reply.answer.status.as_u16() == 404
+                || ["doesn't exist", "Unknown database"].iter().any(|lost| words.contains(lost))
+            {
+                let stop = Stop::failed("the run is known", reply.told()).at(path);
+                return Err(crate::gateway::diagnose::blame(stop, trouble(&cx).await));
+            }
+            Ok(Seen::NotYet(reply.told()))
+        }) as BoxFuture<'_, Checked<Seen<Value>>>
+    })
+    .await
+}
+
+async fn keeps(cx: &Ctx, part: Part) -> Checked {
+    may_break(cx)?;
+    let ran = cx.fixture::<Ran>().await?;
+    let (before, volume_before) = (Kept::of(cx, &ran).await?, volume(cx, &part).await?);
+    let took = restart(cx, &part).await?;
+    answers(cx, &ran.run).await?;
+    let lost = |stop: Stop| match part.claim {
+        Some(claim) => stop
+            .because(format!("Deployment kubeflow/{} keeps its data elsewhere than on claim {claim}", part.deployment))
+            .fix(format!("mount claim {claim} where the part keeps its data")),
+        None => stop.because(format!("Deployment kubeflow/{}", part.deployment)),
+    };
+    let after = match Kept::of(cx, &ran).await {
+        Ok(after) => after,
+        Err(stop @ Stop::Failed(_)) => return Err(lost(stop)),
+        Err(stop) => return Err(stop),
+    };
+    if after != before {
+        return Err(lost(Stop::failed(format!("{before:?}"), format!("{after:?}"))));
+    }
+    if volume(cx, &part).await? != volume_before {
+        return Err(lost(Stop::failed(format!("{volume_before:?}"), "another volume")));
+    }
+    cx.remark(format!("{} recovered in {took:?}", part.deployment));
+    Ok(())
+}
+
+async fn mid_run(cx: &Ctx) -> Checked {
+    may_break(cx)?;
+    let experiment = experiment(cx, &home(cx).await?, &named(cx, "exp")).await?;
+    let slow = pipeline("conformance-midway", "sleep 1; printf %s \"$1\" > \"$0\"", &cx.environment().run_id);
+    let id = run(cx, &experiment, &slow).await?;
+    restart(cx, &MYSQL).await?;
+    answers(cx, &id).await?;
+    // The run itself may fail: a step that met a database on its way down gives up. It must be known, and end.
+    let path = format!("/runs/{id}");
+    cx.eventually("the run has ended", crate::pipelines::own::RUN_WITHIN, EVERY, || {
+        let (cx, path) = (cx.clone(), path.clone());
+        Box::pin(async move {
+            let found = api::get(&cx, &path).await?;
+            let state = crate::objects::text(&found, "/state").to_owned();
+            Ok(if ["SUCCEEDED", "FAILED"].contains(&state.as_str()) { Seen::Yes(()) } else { Seen::NotYet(state) })
+        }) as BoxFuture<'_, Checked<Seen<()>>>
+    })
+    .await
+}

@@ -1,0 +1,255 @@
+//! What is not done twice, and what is done again: caching, retries, schedules.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use harness::check::{Seconds, source};
+use harness::context::Seen;
+use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::PIPELINES;
+use super::api::{API, call, get, post};
+use super::own::{
+    EVERY, KNOWN_WITHIN, RUN_WITHIN, experiment, home, made, named, pipeline, remove_afterwards, run, smallest, until,
+    worker,
+};
+use crate::data::rows::{Database, select_in};
+use crate::faults::data as data_faults;
+use crate::faults::pipelines as faults;
+use crate::gateway::diagnose::blame;
+use crate::objects::{self, items, text};
+
+/// How long a schedule may take to fire: its interval, and the controller's own pace of ten seconds.
+const FIRES_WITHIN: Duration = Duration::from_secs(90);
+
+/// The checks.
+pub static CHECKS: &[Check] = &[
+    check(
+        "KFP-046",
+        "A run that failed is tried again when its owner says so",
+        Level::Must,
+        source("kubeflow/pipelines", "backend/src/apiserver/resource/resource_manager.go: RetryRun"),
+        |cx| Box::pin(retried(cx)),
+    )
+    .explain(Explain {
+        what: "A run whose container exits with 1 ends FAILED, and a run that succeeded cannot be retried. After :retry it \
+               is not FAILED at once, and ends FAILED again; its history has both ends.",
+        why: "A long run that failed at its end for want of a machine should not have to begin at its beginning.",
+        fix: "Look at ClusterRole ml-pipeline: it must let workflows be updated and pods be deleted; kubectl -n kubeflow \
+              logs deployment/workflow-controller.",
+        reproduce: "curl -s -b cookies.txt -X POST \"$GATEWAY/pipeline/apis/v2beta1/runs/RUN:retry\"",
+    })
+    .profiles(PIPELINES)
+    .after(&["KFP-020"])
+    .writes()
+    .within(Seconds(620))
+    .breaks_on(&[&faults::WORKFLOWS_STOPPED, &faults::AGENT_STOPPED]),
+    check(
+        "KFP-047",
+        "A task with the same inputs is not run again if its pipeline says so",
+        Level::Must,
+        source("kubeflow/pipelines", "backend/src/v2/driver/cache.go, cacheutils/cache.go"),
+        |cx| Box::pin(cached(cx)),
+    )
+    .explain(Explain {
+        what: "A pipeline whose task allows caching runs twice with equal inputs: both succeed, the second execution is \
+               CACHED in ML Metadata, and its result is the very artifact of the first.",
+        why: "Without it each try of a pipeline trains everything anew; with a wrong one, results of other inputs are \
+              taken.",
+        fix: "kubectl -n NAMESPACE logs of the second run's container driver; the driver asks ml-pipeline:8887 for tasks.",
+        reproduce: "Run a pipeline with caching twice; its second run shows a green arrow in the UI.",
+    })
+    .profiles(PIPELINES)
+    .after(&["KFP-040"])
+    .writes()
+    .within(Seconds(620))
+    .breaks_on(&[&data_faults::CACHE_FORGETS]),
+    check(
+        "KFP-048",
+        "A run that can never begin is stopped, and leaves nothing at work",
+        Level::Must,
+        source("kubeflow/pipelines", "backend/src/apiserver/server/run_server.go: TerminateRun"),
+        |cx| Box::pin(endless(cx)),
+    )
+    .explain(Explain {
+        what: "A run whose image cannot be pulled does not end by itself; terminated, it ends within 90 seconds, and when \
+               it is deleted no Workflow of it is left.",
+        why: "A name of an image is easily mistyped; what waits for it holds its place in quotas for ever.",
+        fix: "kubectl -n kubeflow logs deployment/workflow-controller; look at ClusterRole ml-pipeline.",
+        reproduce: "Run a pipeline with the image registry.invalid/none:1, then terminate and delete it.",
+    })
+    .profiles(PIPELINES)
+    .after(&["KFP-020"])
+    .writes()
+    .within(Seconds(300))
+    .breaks_on(&[&faults::WORKFLOWS_STOPPED, &faults::AGENT_STOPPED]),
+    check(
+        "KFP-052",
+        "A recurring run fires",
+        Level::Must,
+        source("kubeflow/pipelines", "backend/src/crd/controller/scheduledworkflow"),
+        |cx| Box::pin(fires(cx)),
+    )
+    .explain(Explain {
+        what: "A recurring run with an interval of one second has a run of its own within 90 seconds, which succeeds; \
+               switched off, it makes no more.",
+        why: "Scheduled production work that stops is noticed by nobody until its results are missed; releases have \
+              shipped so.",
+        fix: "kubectl -n kubeflow logs deployment/ml-pipeline-scheduledworkflow.",
+        reproduce: "Create a recurring run that fires each minute, and look at its runs after two.",
+    })
+    .profiles(PIPELINES)
+    .after(&["KFP-050", "KFP-040"])
+    .writes()
+    .within(Seconds(620))
+    .breaks_on(&[&faults::SCHEDULES_STOPPED]),
+];
+
+async fn retried(cx: &Ctx) -> Checked {
+    let experiment = experiment(cx, &home(cx).await?, &named(cx, "exp")).await?;
+    let failing = pipeline("conformance-failing", "echo about to fail; exit 1", &cx.environment().run_id);
+    let id = run(cx, &experiment, &failing).await?;
+    until(cx, &id, &["FAILED"], RUN_WITHIN).await?;
+    post(cx, &format!("/runs/{id}:retry"), &json!({})).await?;
+    let again = get(cx, &format!("/runs/{id}")).await?;
+    if !["RUNNING", "PENDING"].contains(&text(&again, "/state")) {
+        return Err(Stop::failed("the run goes on after :retry", format!("it is {}", text(&again, "/state"))));
+    }
+    let found = until(cx, &id, &["FAILED"], RUN_WITHIN).await?;
+    let states: Vec<&str> = items(&found, "/state_history").iter().map(|entry| text(entry, "/state")).collect();
+    if states.iter().filter(|state| **state == "FAILED").count() < 2 {
+        return Err(Stop::failed("a history with FAILED twice", states.join(", ")));
+    }
+    Ok(())
+}
+
+/// The smallest pipeline, with caching allowed.
+fn caching(cx: &Ctx) -> Value {
+    let mut pipeline = smallest(cx);
+    pipeline["pipelineInfo"]["name"] = json!("conformance-cached");
+    pipeline["root"]["dag"]["tasks"]["say"]["cachingOptions"] = json!({"enableCache": true});
+    pipeline
+}
+
+async fn cached(cx: &Ctx) -> Checked {
+    let experiment = experiment(cx, &home(cx).await?, &named(cx, "exp")).await?;
+    let mut seen = Vec::new();
+    for which in ["first", "second"] {
+        let body = json!({
+            "display_name": format!("{}-{which}", named(cx, "run")), "experiment_id": experiment,
+            "pipeline_spec": caching(cx),
+        });
+        let id = made(cx, "runs", "run_id", &body).await?;
+        until(cx, &id, &["SUCCEEDED"], RUN_WITHIN).await?;
+        let query = format!(
+            "SELECT Execution.last_known_state, Artifact.uri FROM Context JOIN Association ON Association.context_id = \
+             Context.id JOIN Execution ON Execution.id = Association.execution_id JOIN Event ON Event.execution_id = \
+             Execution.id JOIN EventPath ON EventPath.event_id = Event.id JOIN Artifact ON Artifact.id = \
+             Event.artifact_id WHERE Context.name = '{id}' AND Event.type = 4 AND EventPath.step_key = 'said'"
+        );
+        let rows = select_in(cx, Database::Metadata, &query).await?;
+        match rows.as_slice() {
+            [row] if row.len() == 2 => seen.push((row[0].clone(), row[1].clone())),
+            _ => return Err(Stop::failed(format!("one result of the {which} run"), format!("{rows:?}")).at(query)),
+        }
+    }
+    // 3 is COMPLETE, 5 is CACHED (google/ml-metadata metadata_store.proto: Execution.State).
+    let (first, second) = (&seen[0], &seen[1]);
+    if first.0 == "3" && second.0 == "5" && first.1 == second.1 {
+        return Ok(());
+    }
+    Err(Stop::failed("3 (COMPLETE), then 5 (CACHED) with the same artifact", format!("{first:?}, then {second:?}"))
+        .because("the driver of the second run found no execution with the same fingerprint in Deployment ml-pipeline's tasks")
+        .fix("kubectl -n NAMESPACE logs of the second run's driver"))
+}
+
+async fn endless(cx: &Ctx) -> Checked {
+    let experiment = experiment(cx, &home(cx).await?, &named(cx, "exp")).await?;
+    let mut pipeline = smallest(cx);
+    pipeline["deploymentSpec"]["executors"]["exec-say"]["container"]["image"] =
+        json!("registry.conformance.invalid/none:1");
+    let id = run(cx, &experiment, &pipeline).await?;
+    until(cx, &id, &["RUNNING"], RUN_WITHIN).await?;
+    post(cx, &format!("/runs/{id}:terminate"), &json!({})).await?;
+    until(cx, &id, &["FAILED", "CANCELED"], super::runs::STOPPED_WITHIN).await?;
+    super::api::delete(cx, &format!("/runs/{id}")).await?;
+    super::runs::without_workflow(cx, &id).await
+}
+
+/// The runs of an experiment, each remembered to be removed.
+async fn runs_of(cx: &Ctx, experiment: &str, known: &mut Vec<String>) -> Checked<Vec<Value>> {
+    let listed = get(cx, &format!("/runs?experiment_id={experiment}&page_size=50")).await?;
+    let runs = items(&listed, "/runs").to_vec();
+    for run in &runs {
+        let id = text(run, "/run_id").to_owned();
+        if !known.contains(&id) {
+            remove_afterwards(cx, &format!("/runs/{id}")).await?;
+            known.push(id);
+        }
+    }
+    Ok(runs)
+}
+
+async fn fires(cx: &Ctx) -> Checked {
+    let experiment = experiment(cx, &home(cx).await?, &named(cx, "exp")).await?;
+    let body = json!({
+        "display_name": named(cx, "rec"), "experiment_id": experiment, "pipeline_spec": smallest(cx),
+        "max_concurrency": "1", "mode": "ENABLE", "no_catchup": true,
+        "trigger": {"periodic_schedule": {"interval_second": "1"}},
+    });
+    let id = made(cx, "recurringruns", "recurring_run_id", &body).await?;
+    let mut known = Vec::new();
+    let path = format!("/runs?experiment_id={experiment}");
+    let looked = cx
+        .eventually("the recurring run has made a run", FIRES_WITHIN, EVERY, || {
+            let (cx, path) = (cx.clone(), path.clone());
+            Box::pin(async move {
+                let listed = get(&cx, &path).await?;
+                if let Some(run) = items(&listed, "/runs").first() {
+                    return Ok(Seen::Yes(run.clone()));
+                }
+                let scheduler = ("kubeflow", "ml-pipeline-scheduledworkflow");
+                let found = objects::get(&cx, objects::DEPLOYMENT, scheduler.0, scheduler.1).await?;
+                let ready =
+                    found.is_some_and(|one| objects::number(&one.data, "/status/readyReplicas").unwrap_or(0) > 0);
+                if ready {
+                    return Ok(Seen::NotYet("no run".to_owned()));
+                }
+                Err(Stop::failed("the recurring run makes a run", "nobody is there who could make one")
+                    .because("Deployment kubeflow/ml-pipeline-scheduledworkflow has no ready pod")
+                    .fix("kubectl -n kubeflow describe deployment ml-pipeline-scheduledworkflow"))
+            }) as BoxFuture<'_, Checked<Seen<Value>>>
+        })
+        .await;
+    // Whatever came of it, no more are wanted.
+    let off = call(cx, Method::POST, &format!("{API}/recurringruns/{id}:disable"), Some(&json!({}))).await?;
+    let first = looked?;
+    off.ok(cx).await?;
+    runs_of(cx, &experiment, &mut known).await?;
+    let first = text(&first, "/run_id").to_owned();
+    if let Err(stop) = until(cx, &first, &["SUCCEEDED"], RUN_WITHIN).await {
+        return Err(blame(stop, worker(cx).await));
+    }
+    let shown = get(cx, &format!("/runs/{first}")).await?;
+    if text(&shown, "/recurring_run_id") != id {
+        return Err(Stop::failed(format!("a run of recurring run {id}"), text(&shown, "/recurring_run_id")));
+    }
+    // What was begun before it was switched off may still come; then there must be an end: the same number of runs at two
+    // looks that are further apart than the interval.
+    let last = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let settled = cx
+        .eventually("a recurring run that is off makes no more runs", KNOWN_WITHIN, Duration::from_millis(1200), || {
+            let (cx, path, last) = (cx.clone(), path.clone(), std::sync::Arc::clone(&last));
+            Box::pin(async move {
+                let listed = get(&cx, &path).await?;
+                let now = items(&listed, "/runs").len();
+                let before = last.swap(now, std::sync::atomic::Ordering::Relaxed);
+                Ok(if before == now { Seen::Yes(()) } else { Seen::NotYet(format!("{now} runs")) })
+            }) as BoxFuture<'_, Checked<Seen<()>>>
+        })
+        .await;
+    runs_of(cx, &experiment, &mut known).await?;
+    settled
+}
