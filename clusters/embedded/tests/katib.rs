@@ -126,8 +126,10 @@ async fn an_experiment_finds_its_optimum_and_leaves_nothing() {
             .collect();
         losses.sort();
         assert_eq!(losses, ["0", "1", "1", "4", "4"]);
-        let suggestion = get(&platform, "suggestions", "square").unwrap();
-        assert!(holds(&suggestion, "Succeeded"));
+        until("the suggestion has succeeded", || async {
+            holds(&get(&platform, "suggestions", "square").unwrap(), "Succeeded")
+        })
+        .await;
         until("the service is removed", || async {
             platform.world().store.get(&Key::new("apps", "deployments", NAMESPACE, "square-grid")).is_none()
         })

@@ -142,7 +142,15 @@ async fn contract_b_logs_in_from_the_sign_in_page_and_out_of_the_browser() {
         assert_eq!(done.location, "/?ns=x");
         let home = browser.follow(&done, 302).await;
         assert_eq!((home.status, home.body.contains(DASHBOARD)), (StatusCode::OK, true), "{}", home.body);
-        let who = browser.get("/api/workgroup/env-info").await;
+        // The page is there before the pods of what it asks are.
+        let mut who = browser.get("/api/workgroup/env-info").await;
+        for _ in 0..250 {
+            if who.body.contains(USER) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            who = browser.get("/api/workgroup/env-info").await;
+        }
         assert!(who.body.contains(USER), "{}", who.body);
         let copy = browser.jar.clone();
         let out = browser.get("/oauth2/sign_out").await;

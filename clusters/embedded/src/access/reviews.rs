@@ -181,7 +181,7 @@ fn with_status(mut review: Value, status: Value) -> Value {
 }
 
 /// Why a token is not good, as the reviewer tells it.
-fn why_not(world: &World, token: &str, wanted: &[&str]) -> String {
+pub(crate) fn why_not(world: &World, token: &str, wanted: &[&str]) -> String {
     let quoted = |audiences: &mut dyn Iterator<Item = &str>| {
         audiences.map(|audience| format!("\"{audience}\"")).collect::<Vec<_>>().join(" ")
     };

@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 
 use super::refusal::{Answered, Refusal};
 use super::settings::Settings;
-use crate::access::{Attributes, UserInfo, authorize, forbidden, tokens};
+use crate::access::{Attributes, UserInfo, authorize, forbidden, reviews, tokens};
 use crate::actors::Visit;
 
 /// The API group of Kubeflow Pipelines' resources.
@@ -63,8 +63,11 @@ pub fn user(visit: &Visit, settings: &Settings, headers: &HeaderMap) -> Answered
     match tokens::validate(&visit.world, token, &[&settings.audience]) {
         Some(valid) if !valid.audiences.is_empty() => Ok(valid.user.name),
         _ => {
-            let why = "Authentication failure: Unauthenticated: Review.Status.Authenticated is false. Error invalid \
-                       bearer token: Failed to authenticate token review";
+            let why = format!(
+                "Authentication failure: Unauthenticated: Review.Status.Authenticated is false. Error {}: Failed to \
+                 authenticate token review",
+                reviews::why_not(&visit.world, token, &[&settings.audience])
+            );
             Err(Refusal::unauthenticated(&format!("[{NO_HEADER}, {why}]")))
         }
     }

@@ -111,7 +111,13 @@ impl Refusal {
     /// The answer of an upload, which has a form of its own.
     #[must_use]
     pub fn upload_response(&self, status: StatusCode) -> Response<Body> {
-        respond(status, &json!({"error_message": self.message, "error_details": self.message}))
+        let mut response = respond(status, &json!({"error_message": self.message, "error_details": self.message}));
+        if status == StatusCode::BAD_REQUEST {
+            // Written before any header is: its beginning tells what it is.
+            let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        }
+        response
     }
 
     /// Whether the name is taken.
