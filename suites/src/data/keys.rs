@@ -97,21 +97,19 @@ async fn opens(cx: &Ctx) -> Checked {
 async fn until_there(cx: &Ctx, namespace: &str) -> Checked {
     use futures::future::BoxFuture;
     use harness::context::Seen;
-    let looked = cx
-        .eventually("the namespace has keys", tenants::COMPLETE_WITHIN, tenants::EVERY, || {
-            let (cx, namespace) = (cx.clone(), namespace.to_owned());
-            Box::pin(async move {
-                if objects::get(&cx, SECRET, &namespace, store::KEYS).await?.is_some() {
-                    return Ok(Seen::Yes(()));
-                }
-                match maker(&cx).await? {
-                    Some(stop) => Err(stop),
-                    None => Ok(Seen::NotYet(format!("no Secret {namespace}/{}", store::KEYS))),
-                }
-            }) as BoxFuture<'_, Checked<Seen<()>>>
-        })
-        .await;
-    looked
+    cx.eventually("the namespace has keys", tenants::COMPLETE_WITHIN, tenants::EVERY, || {
+        let (cx, namespace) = (cx.clone(), namespace.to_owned());
+        Box::pin(async move {
+            if objects::get(&cx, SECRET, &namespace, store::KEYS).await?.is_some() {
+                return Ok(Seen::Yes(()));
+            }
+            match maker(&cx).await? {
+                Some(stop) => Err(stop),
+                None => Ok(Seen::NotYet(format!("no Secret {namespace}/{}", store::KEYS))),
+            }
+        }) as BoxFuture<'_, Checked<Seen<()>>>
+    })
+    .await
 }
 
 /// A failure if nobody is there who could make the keys.

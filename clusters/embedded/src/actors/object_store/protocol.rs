@@ -123,7 +123,7 @@ impl S3 for Volume {
         self.kept(Vec::new())?;
         self.0.create_bucket(&request.input.bucket).map_err(|error| refusal(&error))?;
         let location = format!("/{}", request.input.bucket);
-        Ok(S3Response::new(CreateBucketOutput { location: Some(location), ..CreateBucketOutput::default() }))
+        Ok(S3Response::new(CreateBucketOutput { location: Some(location) }))
     }
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {

@@ -212,7 +212,7 @@ impl<'a> Work<'a> {
         let step = format!("{}-driver", task.name);
         let failed = at(&step);
         let inputs = given.inputs_of(task);
-        let fingerprint = task.caches.then(|| values::fingerprint(&container, task, &inputs)).unwrap_or_default();
+        let fingerprint = if task.caches { values::fingerprint(&container, task, &inputs) } else { String::new() };
         let (parent, image) = (root.to_string(), text(&container, "/image"));
         let about = |pod: &'_ str| {
             [
