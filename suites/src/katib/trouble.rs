@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::experiments::{OF, trials};
 use crate::gateway::diagnose::{Cause, blame};
 use crate::objects::{
-    self, CONFIG_MAP, DEPLOYMENT, EVENT, MUTATING, NAMESPACE, POD, SUGGESTION, annotation, config_value, items, label,
-    name, text, variable,
+    self, CONFIG_MAP, DEPLOYMENT, EVENT, EXPERIMENT, MUTATING, NAMESPACE, POD, SUGGESTION, annotation, config_value,
+    items, label, name, text, variable,
 };
 use crate::rights::{self, Ask, Expected};
 
@@ -156,9 +156,10 @@ const LASTING: [&str; 4] = ["is forbidden", "cannot ", "failed to find", "denied
 /// What the controller complained of about the experiment, its suggestion or a trial.
 async fn complaint(cx: &Ctx, namespace: &str, experiment: &str) -> Checked<Option<Cause>> {
     let events = objects::within(cx, EVENT, namespace).await?;
+    let asked = objects::get(cx, EXPERIMENT, namespace, experiment).await?;
+    let algorithm = asked.as_ref().map_or("", |asked| text(&asked.data, "/spec/algorithm/algorithmName"));
     let about = |event: &&DynamicObject| {
-        let of = text(&event.data, "/involvedObject/name");
-        let itself = of == experiment || of.starts_with(&format!("{experiment}-"));
+        let itself = is_of(text(&event.data, "/involvedObject/name"), experiment, algorithm);
         let said = text(&event.data, "/message");
         let fails = matches!(text(&event.data, "/reason"), "ReconcileError" | "FailedCreate");
         itself && fails && LASTING.iter().any(|words| said.contains(words))
@@ -170,6 +171,19 @@ async fn complaint(cx: &Ctx, namespace: &str, experiment: &str) -> Checked<Optio
         format!("{kind} {namespace}/{of}: {said}"),
         "kubectl -n kubeflow logs deployment/katib-controller",
     )))
+}
+
+/// Whether an object is the experiment, its suggestion, a trial or job of it, or belongs to its algorithm's service: another
+/// experiment's name may begin with this one's.
+fn is_of(object: &str, experiment: &str, algorithm: &str) -> bool {
+    /// Of the end that Katib gives to a trial's name.
+    const RANDOM: usize = 8;
+
+    let Some(rest) = object.strip_prefix(experiment) else { return false };
+    let Some(rest) = rest.strip_prefix('-') else { return rest.is_empty() };
+    let of_trial = rest.len() == RANDOM && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let of_service = rest.strip_prefix(algorithm).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    of_trial || (!algorithm.is_empty() && of_service)
 }
 
 /// A failure of an experiment that ended otherwise, with what its suggestion or a trial tells.
@@ -257,4 +271,20 @@ pub async fn labelled(cx: &Ctx, namespace: &str) -> Checked<bool> {
 #[must_use]
 pub fn keeps_out(pod: &DynamicObject) -> bool {
     label(pod, "sidecar.istio.io/inject") == "false" || annotation(pod, "sidecar.istio.io/inject") == "false"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn a_complaint_of_an_experiment_whose_name_begins_alike_is_not_this_one_s() {
+        for of in ["kat", "kat-6ksc4mvl", "kat-grid", "kat-grid-7d9f8b6c5"] {
+            assert!(is_of(of, "kat", "grid"), "{of}");
+        }
+        for other in ["kat-015-out", "kat-015-out-wrlsn6fj", "kat-015", "kats", "kat-gridded", "ka", ""] {
+            assert!(!is_of(other, "kat", "grid"), "{other}");
+            assert!(!is_of(other, "kat", ""), "{other}");
+        }
+    }
 }
