@@ -88,14 +88,9 @@ fn pod(cx: &Ctx) -> Value {
     })
 }
 
-async fn quota(cx: &Ctx) -> Checked {
-    let home = tenants::name(cx, "limit");
-    let mut profile = tenants::profile(&home, &tenants::somebody(cx, "limit"));
-    profile["spec"]["resourceQuotaSpec"] = json!({"hard": {"pods": "10"}});
-    tenants::own(cx, profile).await?;
-    tenants::complete(cx, &home).await?;
-    let home = home.as_str();
-    cx.eventually("a pod is admitted while the quota has room", COUNTS_WITHIN, EVERY, || {
+/// Waits until an ordinary pod is admitted: the account that it runs as is made a moment after its namespace.
+async fn ordinary(cx: &Ctx, home: &str) -> Checked {
+    cx.eventually("an ordinary pod is admitted", COUNTS_WITHIN, EVERY, || {
         Box::pin(async move {
             Ok(match admitted(cx, home, pod(cx)).await? {
                 Ok(()) => Seen::Yes(()),
@@ -103,7 +98,17 @@ async fn quota(cx: &Ctx) -> Checked {
             })
         }) as BoxFuture<'_, Checked<Seen<()>>>
     })
-    .await?;
+    .await
+}
+
+async fn quota(cx: &Ctx) -> Checked {
+    let home = tenants::name(cx, "limit");
+    let mut profile = tenants::profile(&home, &tenants::somebody(cx, "limit"));
+    profile["spec"]["resourceQuotaSpec"] = json!({"hard": {"pods": "10"}});
+    tenants::own(cx, profile).await?;
+    tenants::complete(cx, &home).await?;
+    let home = home.as_str();
+    ordinary(cx, home).await?;
     objects::merge(cx, PROFILE, "", home, &json!({"spec": {"resourceQuotaSpec": {"hard": {"pods": "0"}}}})).await?;
     let refused = format!("exceeded quota: {QUOTA}");
     let wanted = format!("a pod is refused with {refused:?}");
@@ -128,8 +133,8 @@ async fn quota(cx: &Ctx) -> Checked {
 async fn pod_security(cx: &Ctx) -> Checked {
     let home = tenants::tenant(cx, "secure", &tenants::somebody(cx, "secure")).await?;
     objects::merge(cx, NAMESPACE, "", &home, &json!({"metadata": {"labels": {LEVEL: "baseline"}}})).await?;
-    if let Err(why) = admitted(cx, &home, pod(cx)).await? {
-        return Err(Stop::errored("precondition", format!("not even an ordinary pod is admitted: {why}")));
+    if let Err(stop) = ordinary(cx, &home).await {
+        return Err(Stop::errored("precondition", format!("not even an ordinary pod is admitted: {stop}")));
     }
     let changes = [
         ("a privileged pod", "/spec/containers/0/securityContext", json!({"privileged": true})),
