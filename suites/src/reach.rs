@@ -11,6 +11,7 @@ use http::Method;
 
 use crate::applications::App;
 use crate::gateway::diagnose::{Cause, blame, route};
+use crate::katib::server;
 use crate::objects::{self, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, items, text};
 use crate::recognise::{Answered, who};
 use crate::workspaces::client::Client;
@@ -89,7 +90,11 @@ pub async fn may_remove(client: &Client, removal: &Removal, namespace: &str) -> 
 /// Whether the session's user is shown the list of a namespace. Only the application's own words are a denial: anything
 /// else that comes in place of the list is a failure of its own.
 pub async fn sees(cx: &Ctx, session: &Session, list: &List, namespace: &str) -> Checked<bool> {
-    let answer = session.get(&format!("{}{namespace}{}", list.path.0, list.path.1)).await?;
+    let path = format!("{}{namespace}{}", list.path.0, list.path.1);
+    let answer = match list.app {
+        App::Katib => server::asked(cx, session, &path).await?,
+        _ => session.get(&path).await?,
+    };
     let not_allowed = answer.body.contains("is not authorized to");
     let listed = |answer: &harness::http::Answer| {
         list.app == App::Katib && answer.json().is_some_and(|json| json.is_array() || json.is_null())

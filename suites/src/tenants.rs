@@ -10,6 +10,7 @@ use clusters::versions::parts;
 use futures::future::BoxFuture;
 use harness::context::Seen;
 use harness::fixtures::Fixture;
+use harness::own::RUN_LABEL;
 use harness::{Checked, Ctx, Stop};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
@@ -35,6 +36,13 @@ pub const EVERY: Duration = Duration::from_millis(100);
 pub const CONTROLLER_ACCOUNT: &str = "system:serviceaccount:kubeflow:profiles-controller-service-account";
 /// What binds it to its rights.
 pub const CONTROLLER_BINDING: &str = "profiles-cluster-rolebinding";
+
+/// Whether a Profile is some run's own, which comes and goes. What the dashboard makes for a check of this run has the
+/// run's name and no label.
+#[must_use]
+pub fn of_a_run(cx: &Ctx, profile: &DynamicObject) -> bool {
+    !objects::label(profile, RUN_LABEL).is_empty() || objects::name(profile).starts_with(&name(cx, ""))
+}
 
 /// A name for a Profile of this run: short, because names of Notebooks and pods are made from it.
 #[must_use]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use harness::check::source;
-use harness::own::RUN_LABEL;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, check};
 use kube::api::DynamicObject;
 use serde_json::json;
@@ -11,6 +10,7 @@ use serde_json::json;
 use crate::faults::contributors as faults;
 use crate::objects::{self, AUTHORIZATION_POLICY, PROFILE, ROLE_BINDING, annotation, name, namespace};
 use crate::profiles::{contents, none};
+use crate::tenants;
 
 /// The checks.
 pub static CHECKS: &[Check] = &[check(
@@ -36,7 +36,7 @@ pub static CHECKS: &[Check] = &[check(
 
 async fn pairs(cx: &Ctx) -> Checked {
     let mut profiles = objects::all(cx, PROFILE).await?;
-    profiles.retain(|profile| objects::label(profile, RUN_LABEL).is_empty());
+    profiles.retain(|profile| !tenants::of_a_run(cx, profile));
     let homes: Vec<&str> = profiles.iter().map(name).collect();
     let counted = |objects: Vec<DynamicObject>| -> BTreeMap<(String, String), DynamicObject> {
         objects

@@ -98,7 +98,7 @@ async fn owned(cx: &Ctx) -> Checked<Vec<String>> {
     let mine = profiles.iter().filter(|profile| {
         objects::text(&profile.data, "/spec/owner/kind") == "User"
             && objects::text(&profile.data, "/spec/owner/name") == cx.user().email
-            && objects::label(profile, harness::own::RUN_LABEL).is_empty()
+            && !tenants::of_a_run(cx, profile)
     });
     Ok(mine.map(|profile| objects::name(profile).to_owned()).collect())
 }

@@ -1,7 +1,6 @@
 //! The mesh's policies in Profiles' namespaces: none lets everybody in. Nothing is created.
 
 use harness::check::source;
-use harness::own::RUN_LABEL;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, check};
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -9,6 +8,7 @@ use serde_json::Value;
 use crate::faults::{isolation as faults, profiles::POLICY_OPENED};
 use crate::objects::{self, AUTHORIZATION_POLICY, PROFILE, items, name, namespace, text};
 use crate::profiles::none;
+use crate::tenants;
 
 /// The checks.
 pub static CHECKS: &[Check] = &[check(
@@ -34,7 +34,7 @@ const PROBES: [&str; 3] = ["/healthz", "/metrics", "/wait-for-drain"];
 
 async fn open_policies(cx: &Ctx) -> Checked {
     let mut profiles = objects::all(cx, PROFILE).await?;
-    profiles.retain(|profile| objects::label(profile, RUN_LABEL).is_empty());
+    profiles.retain(|profile| !tenants::of_a_run(cx, profile));
     let homes: Vec<&str> = profiles.iter().map(name).collect();
     let policies = objects::all(cx, AUTHORIZATION_POLICY).await?;
     let open = |policy: &&DynamicObject| {

@@ -1,6 +1,10 @@
 //! Katib's UI server as people reach it: through the gateway, in a session. It tells errors in one line of text.
 
-use harness::http::Answer;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use harness::context::Seen;
+use harness::http::{Answer, Session};
 use harness::own::{CHECK_LABEL, EXPIRES_ANNOTATION, RUN_LABEL, expiry};
 use harness::{Checked, Ctx, Stop};
 use http::Method;
@@ -13,6 +17,11 @@ use crate::gateway::diagnose::{blame, route};
 use crate::objects::{EXPERIMENT, delete, text};
 use crate::recognise::who;
 
+/// How long experiments may be too new to be listed; others make some all the time, each for well under a second.
+const QUIET_WITHIN: Duration = Duration::from_secs(20);
+/// How often is asked again.
+const EVERY: Duration = Duration::from_millis(200);
+
 /// Sends a request in the session of the run's user; `path` comes after `/katib/`.
 pub async fn call(cx: &Ctx, method: Method, path: &str, body: Option<&Value>) -> Checked<Answer> {
     installed(cx)?;
@@ -24,9 +33,23 @@ pub async fn call(cx: &Ctx, method: Method, path: &str, body: Option<&Value>) ->
     request.send().await
 }
 
+/// The answer to a question, once no experiment is so new that the server takes it for an error.
+pub async fn asked<'a>(cx: &'a Ctx, session: &'a Session, path: &'a str) -> Checked<Answer> {
+    let wait = format!("{path} is answered while nobody makes an experiment");
+    cx.eventually(&wait, QUIET_WITHIN, EVERY, || {
+        Box::pin(async move {
+            let answer = session.get(path).await?;
+            Ok(if met_a_new_one(&answer) { Seen::NotYet(told(&answer)) } else { Seen::Yes(answer) })
+        }) as BoxFuture<'a, Checked<Seen<Answer>>>
+    })
+    .await
+}
+
 /// The JSON that the server answers with.
 pub async fn fetch(cx: &Ctx, path: &str) -> Checked<Value> {
-    let answer = call(cx, Method::GET, path, None).await?;
+    installed(cx)?;
+    let session = cx.user_session().await?;
+    let answer = asked(cx, &session, &format!("/katib/{path}")).await?;
     match answer.json().filter(|_| answer.status.is_success() && !answer.is_html()) {
         Some(json) => Ok(json),
         None => Err(unserved(cx, &answer, &format!("JSON at /katib/{path}")).await),

@@ -6,7 +6,6 @@ use futures::future::BoxFuture;
 use harness::context::Seen;
 use harness::fixtures::Fixture;
 use harness::http::Session;
-use harness::own::RUN_LABEL;
 use harness::{Checked, Ctx, Stop};
 use http::Method;
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use super::api::{self, API};
 use super::leftovers::{Cleared, description};
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
-use crate::objects::{self, PROFILE, label, name, text};
+use crate::objects::{self, PROFILE, name, text};
 use crate::tenants;
 
 /// How long a run of one small container may take: three pods one after the other, their images pulled.
@@ -32,7 +31,7 @@ pub async fn home(cx: &Ctx) -> Checked<String> {
     let profiles = objects::all(cx, PROFILE).await?;
     let mine = profiles.iter().find(|profile| {
         let owner = (text(&profile.data, "/spec/owner/kind"), text(&profile.data, "/spec/owner/name"));
-        owner == ("User", cx.user().email.as_str()) && label(profile, RUN_LABEL).is_empty()
+        owner == ("User", cx.user().email.as_str()) && !tenants::of_a_run(cx, profile)
     });
     match mine {
         Some(profile) => Ok(name(profile).to_owned()),

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use harness::check::source;
-use harness::own::RUN_LABEL;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Severity, check};
 use kube::api::DynamicObject;
 
@@ -12,7 +11,7 @@ use super::none;
 use crate::faults::profiles as faults;
 use crate::objects::{
     self, AUTHORIZATION_POLICY, CONFIG_MAP, Kind, NAMESPACE, PROFILE, RESOURCE_QUOTA, ROLE_BINDING, SERVICE_ACCOUNT,
-    config_value, label, name, text,
+    config_value, name, text,
 };
 use crate::tenants;
 use clusters::versions::tenancy::{NOTEBOOK_CONTROLLER, ON_BEHALF, USERID_HEADER};
@@ -151,7 +150,7 @@ pub static CHECKS: &[Check] = &[
 /// The Profiles of the platform's users: none of a run's own, none that is leaving.
 async fn profiles(cx: &Ctx) -> Checked<Vec<DynamicObject>> {
     let mut found = objects::all(cx, PROFILE).await?;
-    found.retain(|profile| label(profile, RUN_LABEL).is_empty() && profile.metadata.deletion_timestamp.is_none());
+    found.retain(|profile| !tenants::of_a_run(cx, profile) && profile.metadata.deletion_timestamp.is_none());
     if found.is_empty() {
         cx.remark("there is no Profile");
     }

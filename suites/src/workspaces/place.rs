@@ -55,8 +55,7 @@ pub async fn existing(cx: &Ctx) -> Checked<String> {
     let mine = |profile: &&DynamicObject| {
         text(&profile.data, "/spec/owner/name") == cx.user().email && profile.metadata.deletion_timestamp.is_none()
     };
-    let run = harness::own::RUN_LABEL;
-    let found = profiles.iter().filter(mine).find(|profile| objects::label(profile, run).is_empty());
+    let found = profiles.iter().filter(mine).find(|profile| !tenants::of_a_run(cx, profile));
     found.map(|profile| objects::name(profile).to_owned()).ok_or_else(|| {
         Stop::errored("precondition", format!("{} owns no Profile", cx.user().email))
             .fix("let the run log in as a user who has a namespace (--user), or make them one")
