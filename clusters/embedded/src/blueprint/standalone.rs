@@ -102,8 +102,11 @@ async fn until<F: Future<Output = Result<(), String>>>(what: &str, attempt: impl
 async fn all_runs_ended(world: &Arc<World>) -> Result<(), String> {
     let listed = call(world, Method::GET, "runs?page_size=50", &Value::Null).await?;
     let runs = listed["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let ended = runs.len() == EXPERIMENTS.len() * RUNS && runs.iter().all(|run| run["state"] == "SUCCEEDED");
-    if ended { Ok(()) } else { Err(format!("{} runs, not all of them SUCCEEDED", runs.len())) }
+    match runs.iter().find(|run| run["state"] != "SUCCEEDED") {
+        Some(run) => Err(format!("run {} is {}: {}", run["display_name"], run["state"], run["error"])),
+        None if runs.len() < EXPERIMENTS.len() * RUNS => Err(format!("{} runs", runs.len())),
+        None => Ok(()),
+    }
 }
 
 /// The smallest pipeline that the compiler's schema allows.

@@ -38,6 +38,8 @@ const CORRUPTS: &str = "object-store-corrupts";
 const OPEN: &str = "object-store-open";
 /// Where the server keeps its objects unless its arguments say otherwise.
 const FOLDER: &str = "/data";
+/// Where Bitnami's image keeps them: bitnami/charts `bitnami/minio/values.yaml` `persistence.mountPath`, 11.10.
+const BITNAMI_FOLDER: &str = "/bitnami/minio/data";
 
 /// Who asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,9 +151,12 @@ fn server_of(world: &World, pod: &Value, container: &str) -> Server {
 
 /// What the server in a container keeps its objects in.
 fn directory_of(world: &World, pod: &Value, container: &str) -> Arc<Directory> {
-    let arguments = kubelet::container(pod, container).map(|one| list(one, "/args")).unwrap_or_default();
+    let specification = kubelet::container(pod, container);
+    let arguments = specification.map(|one| list(one, "/args")).unwrap_or_default();
     let folder = arguments.iter().filter_map(Value::as_str).find(|argument| argument.starts_with('/'));
-    let claim = kubelet::volumes::claim_at(&world.store, pod, container, folder.unwrap_or(FOLDER));
+    let is_bitnami = specification.is_some_and(|one| text(one, "/image").contains("bitnami/"));
+    let usual = if is_bitnami { BITNAMI_FOLDER } else { FOLDER };
+    let claim = kubelet::volumes::claim_at(&world.store, pod, container, folder.unwrap_or(usual));
     world.memory.of::<Directory>(claim.as_deref().unwrap_or(uid(pod)))
 }
 
