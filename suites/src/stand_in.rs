@@ -7,12 +7,13 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use clusters::versions::parts;
 use harness::http::Answer;
 use harness::{Checked, Ctx, Stop};
 use serde_json::Value;
 
 use crate::applications::{App, ENTRIES};
-use crate::objects::text;
+use crate::objects::{self, DEPLOYMENT, text};
 use crate::recognise::{Answered, expect, who};
 
 /// What a stand-in says: which pod it is, and what it received.
@@ -100,6 +101,18 @@ pub fn witness_of(cx: &Ctx, answer: &Answer, app: App) -> Option<StandIn> {
 #[must_use]
 pub fn left_out(app: App) -> Stop {
     Stop::LeftOut(format!("{}: a stand-in answers in its place", app.name()))
+}
+
+/// How a check ends that needs a Deployment which is not there, because the site leaves its part out.
+///
+/// # Errors
+/// The API server did not tell.
+pub async fn not_installed(cx: &Ctx, namespace: &str, deployment: &str) -> Checked<Option<Stop>> {
+    let Some(part) = parts::of_object(namespace, deployment).filter(|part| cx.leaves_out(part)) else {
+        return Ok(None);
+    };
+    let found = objects::get(cx, DEPLOYMENT, namespace, deployment).await?;
+    Ok(found.is_none().then(|| Stop::absent(part.title)))
 }
 
 /// Fails unless the page of an application answered, or a stand-in in its place: for checks of the way to it.

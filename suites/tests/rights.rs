@@ -16,7 +16,7 @@ use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{Api, DeleteParams, PostParams};
 use kube::config::Kubeconfig;
-use reports::model::{EventKind, Outcome, Results};
+use reports::model::{EventKind, Outcome, Results, Skip};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -45,8 +45,13 @@ async fn a_run_needs_no_other_rights() {
     let embedded = Embedded::new(versions::named("1.9.1").unwrap());
     let platform = Platform::of(&embedded).await;
     platform.grant(|_| true).await;
-    let (code, results) = platform.run(&[]).await;
-    assert_eq!(code, 0, "{:?}", troubled(&results));
+    let (_, results) = platform.run(&[]).await;
+    // What no right gives: pods of a platform that this program did not make are never deleted, and a second user has to
+    // be told of.
+    let elsewhere =
+        |said: &String| said.contains("only on a cluster that this program made") || said.contains("--users-file");
+    let troubled: Vec<String> = troubled(&results).into_iter().filter(|said| !elsewhere(said)).collect();
+    assert_eq!(troubled, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,8 +96,10 @@ async fn reads_only(platform: &Platform) {
 }
 
 /// The checks that could not tell.
+/// What keeps the verdict from being conformant.
 fn troubled(results: &Results) -> Vec<String> {
-    let troubled = results.checks.iter().filter(|check| matches!(check.outcome, Outcome::Errored(_)));
+    let fine = |outcome: &Outcome| matches!(outcome, Outcome::Passed | Outcome::Skipped(Skip::VersionOutside { .. }));
+    let troubled = results.checks.iter().filter(|check| !fine(&check.outcome));
     troubled.map(|check| format!("{}: {:?}", check.id, check.outcome)).collect()
 }
 

@@ -1,13 +1,13 @@
 //! Rows of the bundled MySQL, selected by its own client in its pod.
 
-use clusters::versions::parts;
 use harness::{Checked, Ctx, Stop};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, AttachParams, ListParams};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::gateway::diagnose::{blame, pods_behind};
-use crate::objects::{self, CONFIG_MAP, DEPLOYMENT, SECRET, config_value, secret_value};
+use crate::objects::{self, CONFIG_MAP, SECRET, config_value, secret_value};
+use crate::stand_in::not_installed;
 
 /// How much of an answer is read.
 const LIMIT: u64 = 1 << 20;
@@ -70,10 +70,8 @@ pub async fn select_in(cx: &Ctx, database: Database, query: &str) -> Checked<Vec
         holds && pod.metadata.deletion_timestamp.is_none()
     };
     let Some(pod) = listed.items.iter().find(|pod| ready(pod)).and_then(|pod| pod.metadata.name.clone()) else {
-        if parts::named("pipelines").is_some_and(|part| cx.leaves_out(part))
-            && objects::get(cx, DEPLOYMENT, "kubeflow", "mysql").await?.is_none()
-        {
-            return Err(Stop::absent("Kubeflow Pipelines"));
+        if let Some(absent) = not_installed(cx, "kubeflow", "mysql").await? {
+            return Err(absent);
         }
         let stop = Stop::failed("a ready pod of the bundled MySQL", "there is none");
         return Err(blame(stop, pods_behind(cx, ("kubeflow", "mysql"), ("kubeflow", "mysql")).await));

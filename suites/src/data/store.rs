@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::gateway::diagnose::{blame, pods_behind};
 use crate::objects::{self, CONFIG_MAP, SECRET, SERVICE, config_value, items, secret_value};
+use crate::stand_in::not_installed;
 
 /// The Secret with the store's keys, of the same name in each namespace that runs pipelines.
 pub const KEYS: &str = "mlpipeline-minio-artifact";
@@ -194,6 +195,9 @@ async fn pod(cx: &Ctx, (name, port): (&str, u64), deployment: &str) -> Checked<(
         holds && pod.metadata.deletion_timestamp.is_none() && !labels.is_empty()
     };
     let Some(pod) = listed.items.iter().find(ready).and_then(|pod| pod.metadata.name.clone()) else {
+        if let Some(absent) = not_installed(cx, "kubeflow", deployment).await? {
+            return Err(absent);
+        }
         let stop = Stop::failed(format!("a ready pod behind Service kubeflow/{name}"), "there is none");
         return Err(blame(stop, pods_behind(cx, ("kubeflow", name), ("kubeflow", deployment)).await));
     };

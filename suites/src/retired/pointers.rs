@@ -13,6 +13,7 @@ use crate::objects::{
     self, CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Kind, NAMESPACE, POD, PROFILE, SECRET, SERVICE, STATEFUL_SET, items,
     label, name, place, secret_value, selects, text,
 };
+use crate::stand_in::not_installed;
 
 const MIGRATION: &[Profile] = &[Profile::Core, Profile::Migration, Profile::Durability];
 const CONFIG: Source =
@@ -173,6 +174,9 @@ async fn services(cx: &Ctx) -> Checked {
             }
         }
         if behind == 0 {
+            if let Some(absent) = not_installed(cx, "kubeflow", deployments[0]).await? {
+                return Err(absent);
+            }
             return Err(leads_away("it selects no pod".to_owned()));
         }
     }
