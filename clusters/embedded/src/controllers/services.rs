@@ -4,6 +4,7 @@
 //! without gets them filled in at once after.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -12,6 +13,11 @@ use super::reconciler::{Controller, Next};
 use crate::object::{list, text};
 use crate::platform::World;
 use crate::store::{Change, Key, Store};
+
+/// How many addresses there are.
+const RANGE: u32 = 64_900;
+/// How many have been offered.
+static OFFERED: AtomicU32 = AtomicU32::new(0);
 
 pub(super) const CONTROLLER: Controller = Controller { name: "service-addresses", concerns, reconcile };
 
@@ -123,9 +129,12 @@ impl Taken {
         taken
     }
 
-    /// The next free address of 10.96.0.0/16; the first hundred are for whoever wants a fixed one.
+    /// A free address of 10.96.0.0/16; the first hundred are for whoever wants a fixed one. Nobody is offered what another
+    /// one was just offered: Services are created side by side.
     fn free_address(&self) -> String {
-        let free = (100_u32..65_000).map(|number| format!("10.96.{}.{}", number / 250, number % 250 + 2));
-        free.into_iter().find(|address| !self.addresses.contains(address)).unwrap_or_default()
+        let begin = OFFERED.fetch_add(1, Ordering::Relaxed) % RANGE;
+        let free = (0..RANGE).map(|step| 100 + (begin + step) % RANGE);
+        let mut free = free.map(|number| format!("10.96.{}.{}", number / 250, number % 250 + 2));
+        free.find(|address| !self.addresses.contains(address)).unwrap_or_default()
     }
 }
