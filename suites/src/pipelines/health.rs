@@ -1,10 +1,6 @@
 //! What the UI server says about itself and about the API server behind it.
 
-use std::time::Duration;
-
-use futures::future::BoxFuture;
 use harness::check::source;
-use harness::context::Seen;
 use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
 use serde_json::Value;
 
@@ -14,12 +10,6 @@ use crate::applications::App;
 use crate::faults::pipelines as faults;
 use crate::gateway::diagnose::blame;
 use crate::stand_in::witness_of;
-
-/// How long the API server may be away after an installation.
-const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How often is looked, and how often it must be there in a row.
-const EVERY: Duration = Duration::from_millis(400);
-const IN_A_ROW: u32 = 3;
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -54,7 +44,7 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -b cookies.txt \"$GATEWAY/pipeline/apis/v2beta1/healthz\"",
     })
     .profiles(super::TENANCY)
-    .after(&["KFP-001"])
+    .after(&["AUT-006"])
     .breaks_on(&[&faults::SINGLE_USER]),
 ];
 
@@ -71,27 +61,13 @@ async fn health(cx: &Ctx, path: &str) -> Checked<(String, Value)> {
     }
 }
 
-/// Whoever has just installed sees pods replaced for a while: the answer counts when it is the same for a moment.
 async fn ready(cx: &Ctx) -> Checked {
     for path in [API, OLD_API] {
-        cx.eventually_steady(&format!("{path}/healthz says apiServerReady"), IN_A_ROW, READY_WITHIN, EVERY, || {
-            Box::pin(async move {
-                let (at, found) = health(cx, path).await?;
-                if found["apiServerReady"] == true {
-                    return Ok(Seen::Yes(()));
-                }
-                let instead = format!("it is {}", found["apiServerReady"]);
-                match trouble(cx).await? {
-                    // Nobody brings it about: no use in looking again.
-                    Some(cause) => {
-                        let stop = Stop::failed("apiServerReady is true", instead).at(at);
-                        Err(blame(stop, Ok(Some(cause))))
-                    }
-                    None => Ok(Seen::NotYet(instead)),
-                }
-            }) as BoxFuture<'_, Checked<Seen<()>>>
-        })
-        .await?;
+        let (at, found) = health(cx, path).await?;
+        if found["apiServerReady"] != true {
+            let stop = Stop::failed("apiServerReady is true", format!("it is {}", found["apiServerReady"])).at(at);
+            return Err(blame(stop, trouble(cx).await));
+        }
     }
     Ok(())
 }
