@@ -30,7 +30,7 @@ pub async fn admit(
     if call.resource.group.is_empty() && call.route.subresource.is_empty() {
         match call.resource.plural.as_str() {
             "pods" if old.is_none() => crate::access::pod_admission::admit(&call.world, new)?,
-            "services" => crate::controllers::services::complete(&call.world.store, old, new),
+            "services" => crate::controllers::services::complete(&call.world, old, new),
             _ => {}
         }
     }

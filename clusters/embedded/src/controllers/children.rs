@@ -42,7 +42,7 @@ impl Owner<'_> {
         });
         let key = self.key("", "services", child);
         if world.store.get(&key).is_none() {
-            services::allocate(&world.store, &mut wanted);
+            services::allocate(world, &mut wanted);
         }
         self.keep(world, &key, wanted, &["ports", "selector"]);
     }

@@ -67,7 +67,7 @@ fn reconcile(world: &World, key: &Key) -> Next {
         let kind = text(&object, "/kind").to_owned();
         defaults::built_in(&place.group, &kind, &mut object);
         if kind == "Service" {
-            services::allocate(&world.store, &mut object);
+            services::allocate(world, &mut object);
         }
         bootstrap::put(world, &place.group, &place.plural, home, &place.name, object);
     }

@@ -167,3 +167,19 @@ fn aggregated_roles_collect_their_rules() {
     let names: Vec<_> = world.store.list("", "namespaces", None).iter().map(|one| name(one).to_owned()).collect();
     assert_eq!(names, ["default", "kube-node-lease", "kube-public", "kube-system"]);
 }
+
+#[test]
+fn services_that_are_not_stored_yet_get_addresses_and_ports_of_their_own() {
+    let world = world();
+    let offered = || {
+        let mut service = json!({"spec": {"type": "NodePort", "ports": [{"port": 80}, {"port": 81}]}});
+        super::services::allocate(&world, &mut service);
+        service
+    };
+    let (one, other) = (offered(), offered());
+    assert_ne!(text(&one, "/spec/clusterIP"), text(&other, "/spec/clusterIP"));
+    let ports = |service: &Value| [0, 1].map(|index| service["spec"]["ports"][index]["nodePort"].as_u64().unwrap());
+    let all: std::collections::BTreeSet<u64> = ports(&one).into_iter().chain(ports(&other)).collect();
+    assert_eq!(all.len(), 4);
+    assert!(all.iter().all(|port| (30_000..=32_767).contains(port)));
+}

@@ -212,7 +212,7 @@ fn service(world: &World, labels: &Value, owner: &Value) -> Value {
         },
         "status": {"loadBalancer": {}},
     });
-    services::allocate(&world.store, &mut service);
+    services::allocate(world, &mut service);
     service
 }
 
