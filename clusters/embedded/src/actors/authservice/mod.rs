@@ -16,7 +16,7 @@ use super::net_http::path::{clean_request, escape_path};
 use super::net_http::{answer, escape, header_value, not_found, refusal, set_header};
 use super::oidc_client::Client;
 use super::{Actor, Visit, started};
-use crate::kubelet::environment;
+use crate::kubelet::{self, environment};
 use crate::object;
 use crate::platform::World;
 use crate::store::Key;
@@ -80,7 +80,7 @@ fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> 
 
 /// The uid of the volume claim that a path is on: what is stored there outlives the pod.
 fn volume(world: &World, pod: &Value, container: &str, path: &str) -> Option<String> {
-    let specification = started::specification(pod, container);
+    let specification = kubelet::container(pod, container)?;
     let mount = object::list(specification, "/volumeMounts").iter().find(|mount| {
         let at = object::text(mount, "/mountPath");
         !at.is_empty() && path.starts_with(at)

@@ -90,8 +90,7 @@ fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> 
     let text = environment::file(&world.store, pod, container, path)
         .ok_or_else(|| format!("failed to read config file {path}: no such file or directory"))?;
     let variables = environment::variables(&world.store, pod, container);
-    let settings =
-        Settings::read(&text, &variables, tag(object::text(started::specification(pod, container), "/image")))?;
+    let settings = Settings::read(&text, &variables, tag(started::image(pod, container)))?;
     let owner = if settings.durable { format!("dex/{}", object::namespace(pod)) } else { object::uid(pod).to_owned() };
     let storage = world.memory.of::<Storage>(&owner);
     storage.keys.begin_with(|| world.memory.of::<Storages>("dex").0.fetch_add(1, Ordering::Relaxed));

@@ -1,7 +1,7 @@
 //! `katib-db-manager`: between Katib's programs and MySQL. It reads its environment and opens its database when it starts
 //! (`cmd/db-manager/v1beta1/main.go`); it knows neither users nor namespaces.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use futures::future::BoxFuture;
@@ -9,12 +9,12 @@ use http::{Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::observations::Observations;
-use crate::actors::{Actor, Visit, mysql, repository};
+use crate::actors::{Actor, Visit, mysql, repository, started};
 use crate::kubelet::environment;
 use crate::mesh::config;
 use crate::mesh::destination::Destination;
 use crate::mesh::endpoints::{Found, container_at};
-use crate::object::{namespace, text, uid};
+use crate::object::{namespace, text};
 use crate::platform::World;
 
 /// The `katib-db-manager` container.
@@ -30,15 +30,10 @@ struct Settings {
     database: String,
 }
 
-/// What a started program keeps.
-#[derive(Default)]
-struct Started(Mutex<Option<Arc<Settings>>>);
-
 impl Actor for DbManager {
     fn start(&self, world: &World, pod: &Value, container: &str) -> Result<(), String> {
         let settings = Settings::read(world, pod, container)?;
-        let started = world.memory.of::<Started>(uid(pod));
-        *started.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(settings));
+        started::keep(world, pod, settings);
         Ok(())
     }
 
@@ -62,7 +57,7 @@ impl Actor for DbManager {
 impl Settings {
     /// Those that the program in a pod started with.
     fn of(world: &World, pod: &Value) -> Option<Arc<Self>> {
-        world.memory.of::<Started>(uid(pod)).0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        started::kept(world, pod)
     }
 
     fn read(world: &World, pod: &Value, container: &str) -> Result<Self, String> {

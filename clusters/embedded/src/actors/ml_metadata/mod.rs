@@ -7,7 +7,7 @@
 mod records;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use futures::future::BoxFuture;
@@ -16,24 +16,18 @@ use serde_json::Value;
 
 pub use records::{Execution, Records};
 
-use super::{Actor, Visit, mysql};
+use super::{Actor, Visit, mysql, started};
 use crate::kubelet::{self, environment};
 use crate::mesh::{config, destination::Destination, endpoints, endpoints::Found};
-use crate::object::{list, namespace, text, uid};
+use crate::object::{list, namespace, text};
 use crate::platform::World;
 
 /// A container that runs the server.
 pub struct MlMetadata;
 
-/// What a started server keeps.
-#[derive(Default)]
-struct Started(Mutex<Option<Arc<Settings>>>);
-
 impl Actor for MlMetadata {
     fn start(&self, world: &World, pod: &Value, container: &str) -> Result<(), String> {
-        let started = world.memory.of::<Started>(uid(pod));
-        *started.0.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Arc::new(Settings::read(world, pod, container)));
+        started::keep(world, pod, Settings::read(world, pod, container));
         Ok(())
     }
 
@@ -96,9 +90,7 @@ struct Settings {
 impl Settings {
     /// Those of a container, as they were when it started.
     fn of(world: &World, pod: &Value, container: &str) -> Arc<Self> {
-        let started = world.memory.of::<Started>(uid(pod));
-        let mut kept = started.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get_or_insert_with(|| Arc::new(Self::read(world, pod, container))).clone()
+        started::kept_or(world, pod, || Self::read(world, pod, container))
     }
 
     fn read(world: &World, pod: &Value, container: &str) -> Self {

@@ -19,7 +19,6 @@ use super::net_http::{answer, header_text, refusal, set_header};
 use super::oidc_client::Client;
 use super::{Actor, Visit, started, tag};
 use crate::kubelet::environment;
-use crate::object;
 use crate::platform::World;
 use crate::switches;
 
@@ -82,12 +81,7 @@ fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> 
         None => String::new(),
     };
     let variables = environment::variables(&world.store, pod, container);
-    let settings = Settings::read(
-        &text,
-        &variables,
-        &arguments,
-        tag(object::text(started::specification(pod, container), "/image")),
-    )?;
+    let settings = Settings::read(&text, &variables, &arguments, tag(started::image(pod, container)))?;
     let logo = if settings.logo.ends_with(".svg") { file(&settings.logo).unwrap_or_default() } else { String::new() };
     let logo = logo.find("<svg").map_or(String::new(), |begin| logo[begin..].to_owned());
     Ok(Server { settings, provider: provider::Known::default(), logo })

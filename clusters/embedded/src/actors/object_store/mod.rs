@@ -11,7 +11,7 @@ mod directory;
 mod protocol;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use futures::future::BoxFuture;
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 pub use directory::{Directory, Object, StoreError};
 
-use super::{Actor, Visit};
+use super::{Actor, Visit, started};
 use crate::kubelet::{self, environment};
 use crate::mesh::{self, Caller, config, destination::Destination, endpoints::Found};
 use crate::object::{list, text, uid};
@@ -84,10 +84,6 @@ impl Condition {
     }
 }
 
-/// What a started server keeps.
-#[derive(Default)]
-struct Started(Mutex<Option<Credentials>>);
-
 impl Actor for Minio {
     fn start(&self, world: &World, pod: &Value, container: &str) -> Result<(), String> {
         let variables = environment::variables(&world.store, pod, container);
@@ -105,8 +101,7 @@ impl Actor for Minio {
                     .to_owned(),
             );
         }
-        let started = world.memory.of::<Started>(uid(pod));
-        *started.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
+        started::keep(world, pod, credentials);
         Ok(())
     }
 
@@ -143,8 +138,7 @@ pub fn is_server(image: &str) -> bool {
 }
 
 fn server_of(world: &World, pod: &Value, container: &str) -> Server {
-    let started = world.memory.of::<Started>(uid(pod));
-    let credentials = started.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let credentials = started::kept::<Credentials>(world, pod).map(|kept| Credentials::clone(&kept));
     let condition = Condition::of(world);
     Server { directory: directory_of(world, pod, container), credentials: credentials.unwrap_or_default(), condition }
 }

@@ -3,14 +3,14 @@
 //! Source: Deployment `ml-pipeline` of kubeflow/manifests; kubeflow/pipelines `backend/src/apiserver/common/config.go`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::actors;
 use crate::actors::object_store::Credentials;
+use crate::actors::{self, started};
 use crate::kubelet::{self, environment};
-use crate::object::{text, uid};
+use crate::object::text;
 use crate::platform::World;
 
 /// The configuration.
@@ -48,23 +48,16 @@ pub struct Settings {
     pub publishes_logs: bool,
 }
 
-/// What a started program keeps.
-#[derive(Default)]
-struct Started(Mutex<Option<Arc<Settings>>>);
-
 impl Settings {
     /// Reads them anew: the container starts.
     pub fn start(world: &World, pod: &Value, container: &str) {
-        let started = world.memory.of::<Started>(uid(pod));
-        *started.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Self::read(world, pod, container)));
+        started::keep(world, pod, Self::read(world, pod, container));
     }
 
     /// Those of a container, as they were when it started.
     #[must_use]
     pub fn of(world: &World, pod: &Value, container: &str) -> Arc<Self> {
-        let started = world.memory.of::<Started>(uid(pod));
-        let mut kept = started.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get_or_insert_with(|| Arc::new(Self::read(world, pod, container))).clone()
+        started::kept_or(world, pod, || Self::read(world, pod, container))
     }
 
     fn read(world: &World, pod: &Value, container: &str) -> Self {
