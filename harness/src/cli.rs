@@ -26,8 +26,9 @@ pub use prepare::{embedded, kind, release_or_default};
 pub use questions::explain;
 
 use crate::check::Suite;
-use crate::config::{self, ConfigError, Given};
+use crate::config::{self, Cluster, ConfigError, Given};
 use crate::engine::Selection;
+use crate::engine::plan::Allowance;
 use crate::exit;
 use front::Unprinted;
 pub use run::Ready;
@@ -118,7 +119,14 @@ fn told(suites: &'static [&'static Suite], matches: &ArgMatches, given: &Given, 
 fn plan(run: &Run, suites: &'static [&'static Suite]) -> u8 {
     let version = release_or_default(run.options.platform.installation.kubeflow);
     match version {
-        Ok(version) => answered(&questions::plan(&run.selection(suites).0, version, run.options.run.read_only)),
+        Ok(version) => {
+            let allowance = Allowance {
+                contract: version.contract,
+                existing: run.options.platform.cluster() == Cluster::Existing,
+                read_only: run.options.run.read_only,
+            };
+            answered(&questions::plan(&run.selection(suites).0, version, allowance))
+        }
         Err(reason) => wrong(&reason),
     }
 }

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use clusters::versions::Version;
+use reports::model::Skip;
 
 use crate::check::{Check, Isolation, Suite};
 use crate::config::suggestion;
 use crate::engine::Selection;
+use crate::engine::plan::Allowance;
 use crate::own::{KINDS, RUN_LABEL};
 
 /// What a check checks, why it matters, how to fix a platform that fails it, how to see it by hand.
@@ -68,17 +70,17 @@ fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// What a run would do to a platform, for whoever has to allow it.
-pub(super) fn plan(selection: &Selection, version: &Version, read_only: bool) -> String {
+pub(super) fn plan(selection: &Selection, version: &Version, allowance: Allowance) -> String {
     let mut out = format!("plan     {} checks, expectations of Kubeflow {}\n\n", selection.len(), version.kubeflow);
-    let applies = |check: &Check| check.contracts.is_empty() || check.contracts.contains(&version.contract);
-    let creates = |check: &Check| !read_only && check.writes && applies(check);
+    let creates = |check: &Check| check.writes && allowance.skip_of(check).is_none();
     for (_, check) in selection.chosen() {
-        let remark = match check {
-            check if !applies(check) => "skipped: applies to another contract",
-            check if read_only && (check.writes || check.isolation == Isolation::Destructive) => "skipped: read-only",
-            check if check.isolation == Isolation::Destructive => "changes the platform",
-            check if check.writes => "creates objects",
-            _ => "reads",
+        let remark = match allowance.skip_of(check) {
+            Some(Skip::VersionOutside { .. }) => "skipped: applies to another contract",
+            Some(Skip::ReadOnly) => "skipped: read-only",
+            Some(_) => "skipped: changes what is not ours",
+            None if check.isolation == Isolation::Destructive => "changes the platform",
+            None if check.writes => "creates objects",
+            None => "reads",
         };
         _ = writeln!(out, "  {}  {:<20}  {}", check.id, remark, check.title);
     }
@@ -104,7 +106,10 @@ pub(super) fn plan(selection: &Selection, version: &Version, read_only: bool) ->
     );
     if !writers.is_empty() {
         out.push_str(";\n         create, get, list and delete of the kinds above; get and create pods/exec in kubeflow and in\n");
-        out.push_str("         the run's own namespaces; create serviceaccounts/token there");
+        out.push_str(
+            "         the run's own namespaces, pods/portforward in kubeflow; create serviceaccounts/token there;\n",
+        );
+        out.push_str("         what ci/rbac.yaml says, which a test holds against what runs ask for");
     }
     out.push('\n');
     out

@@ -9,7 +9,7 @@ mod critical_path;
 mod environment;
 mod journal;
 mod panics;
-mod plan;
+pub(crate) mod plan;
 mod restarts;
 mod results;
 mod schedule;
@@ -21,6 +21,7 @@ pub mod threads;
 
 use std::sync::Arc;
 
+use clusters::Mode;
 use reports::journal::Entry;
 use reports::model::{Check, Note, Results};
 use tokio::sync::oneshot;
@@ -35,7 +36,7 @@ pub use threads::Threads;
 use crate::check;
 use crate::http::{Gateway, GatewayError, Limits};
 use crate::kubernetes::Kubernetes;
-use plan::Plan;
+use plan::{Allowance, Plan};
 use shared::Shared;
 
 /// Why a run cannot start: a mistake in the registry of checks, or a target that cannot be spoken to.
@@ -90,7 +91,12 @@ pub struct Running {
 pub fn run(selection: &Selection, environment: Environment) -> Result<Running, EngineError> {
     panics::install();
     crate::init();
-    let plan = Plan::new(selection, environment.version.contract, environment.read_only)?;
+    let allowance = Allowance {
+        contract: environment.version.contract,
+        existing: environment.target.mode == Mode::Existing,
+        read_only: environment.read_only,
+    };
+    let plan = Plan::new(selection, allowance)?;
     let kubernetes = Kubernetes::new(environment.target.kube.clone())
         .map_err(|error| EngineError::Client(crate::kubernetes::describe(&error)))?;
     let client = kubernetes.shared();

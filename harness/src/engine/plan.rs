@@ -30,8 +30,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Plans a selection for a platform of a contract.
-    pub(crate) fn new(selection: &Selection, contract: Contract, read_only: bool) -> Result<Self, EngineError> {
+    /// Plans a selection for a platform.
+    pub(crate) fn new(selection: &Selection, allowance: Allowance) -> Result<Self, EngineError> {
         let known: Vec<&str> = selection.catalogue().map(|(_, check)| check.id).collect();
         if let Some((check, id)) = selection
             .catalogue()
@@ -45,7 +45,7 @@ impl Plan {
         }
         let mut plan = Self::default();
         for (suite, check) in selection.chosen() {
-            let skip = skip_of(check, contract, read_only);
+            let skip = allowance.skip_of(check);
             plan.steps.push(Step { suite, check, skip, after: Vec::new(), chain: 1 });
         }
         plan.connect();
@@ -100,11 +100,31 @@ impl Plan {
     }
 }
 
-fn skip_of(check: &Check, contract: Contract, read_only: bool) -> Option<Skip> {
-    if !check.contracts.is_empty() && !check.contracts.contains(&contract) {
-        return Some(Skip::VersionOutside { applies_to: applies_to(check.contracts) });
+/// What a run may ask of a platform.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    /// What the platform's version promises.
+    pub contract: Contract,
+    /// Whether it is somebody's cluster: nothing but own objects is touched there.
+    pub existing: bool,
+    /// Whether nothing is created at all.
+    pub read_only: bool,
+}
+
+impl Allowance {
+    /// Why a check is not run.
+    pub(crate) fn skip_of(self, check: &Check) -> Option<Skip> {
+        let destructive = check.isolation == Isolation::Destructive;
+        if !check.contracts.is_empty() && !check.contracts.contains(&self.contract) {
+            return Some(Skip::VersionOutside { applies_to: applies_to(check.contracts) });
+        }
+        if self.read_only && (check.writes || destructive) {
+            return Some(Skip::ReadOnly);
+        }
+        (self.existing && destructive).then(|| Skip::NoCapability {
+            capability: String::from("changing the platform: only on a cluster that this program made"),
+        })
     }
-    (read_only && (check.writes || check.isolation == Isolation::Destructive)).then_some(Skip::ReadOnly)
 }
 
 /// Contracts in words: `Kubeflow 1.9.1, 1.10.2`.

@@ -1,7 +1,5 @@
 //! What was reported outlives restarts of Katib's programs.
 
-use std::time::{Duration, Instant};
-
 use futures::future::BoxFuture;
 use harness::check::{Isolation, Seconds, source};
 use harness::context::Seen;
@@ -9,12 +7,10 @@ use harness::{Check, Checked, Ctx, Explain, Level, Profile, Stop, check};
 
 use super::experiments::{EVERY, installed, shared, trials};
 use super::{rows, server, trouble};
+use crate::durability::restart::{BACK_WITHIN, Part, restart};
 use crate::faults::katib as faults;
 use crate::gateway::diagnose::{Cause, blame};
-use crate::objects::{self, CLAIM, DEPLOYMENT, POD, items, label, name, text};
-
-/// How long a program may take to be back: MySQL recovers its tables when it starts.
-const BACK_WITHIN: Duration = Duration::from_secs(300);
+use crate::objects::{self, CLAIM, DEPLOYMENT, items, name, text};
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -60,8 +56,21 @@ pub static CHECKS: &[Check] = &[
     .breaks_on(&[&faults::DATABASE_ON_NO_CLAIM]),
 ];
 
+const MANAGER: Part = Part {
+    deployment: "katib-db-manager",
+    service: "katib-db-manager",
+    claim: None,
+    trouble: |cx| Box::pin(other_password(cx)),
+};
+const DATABASE: Part = Part {
+    deployment: "katib-mysql",
+    service: "katib-mysql",
+    claim: Some("katib-mysql"),
+    trouble: |cx| Box::pin(other_password(cx)),
+};
+
 async fn manager(cx: &Ctx) -> Checked {
-    same_after(cx, "db-manager", "katib-db-manager").await
+    same_after(cx, MANAGER).await
 }
 
 async fn database(cx: &Ctx) -> Checked {
@@ -71,7 +80,7 @@ async fn database(cx: &Ctx) -> Checked {
         let stop = Stop::failed("Katib's MySQL keeps its rows on claim kubeflow/katib-mysql", "it does not");
         return Err(stop.because(cause.what).fix(cause.fix));
     }
-    same_after(cx, "mysql", "katib-mysql").await
+    same_after(cx, DATABASE).await
 }
 
 /// The rows of the shared experiment's trials, trial by trial.
@@ -83,7 +92,7 @@ async fn all_rows(cx: &Ctx, names: &[String]) -> Checked<Vec<Vec<Vec<String>>>> 
     Ok(all)
 }
 
-async fn same_after(cx: &Ctx, component: &str, deployment: &str) -> Checked {
+async fn same_after(cx: &Ctx, part: Part) -> Checked {
     installed(cx)?;
     let ended = shared(cx).await?;
     let names: Vec<String> = trials(cx, ended.at()).await?.iter().map(|trial| name(trial).to_owned()).collect();
@@ -91,12 +100,7 @@ async fn same_after(cx: &Ctx, component: &str, deployment: &str) -> Checked {
     if before.iter().any(Vec::is_empty) {
         return Err(Stop::errored("precondition", format!("a trial without a row before the restart: {before:?}")));
     }
-    let old = pods(cx, component).await?;
-    for pod in &old {
-        objects::delete(cx, POD, "kubeflow", pod).await?;
-    }
-    let since = Instant::now();
-    back(cx, component, deployment, &old).await?;
+    restart(cx, &part).await?;
     let expected = format!("the rows of before: {before:?}");
     match all_rows(cx, &names).await {
         Ok(after) if after == before => {}
@@ -117,7 +121,6 @@ async fn same_after(cx: &Ctx, component: &str, deployment: &str) -> Checked {
             }) as BoxFuture<'_, Checked<Seen<serde_json::Value>>>
         })
         .await?;
-    cx.note("recovery", format!("{deployment} was back after {:.1} s", since.elapsed().as_secs_f64()));
     let metrics = shown.as_str().unwrap_or_default();
     let complete = names.iter().zip(&before).all(|(trial, rows)| {
         let value = rows.first().and_then(|row| row.get(1)).cloned().unwrap_or_default();
@@ -127,40 +130,6 @@ async fn same_after(cx: &Ctx, component: &str, deployment: &str) -> Checked {
         return Ok(());
     }
     Err(blame(Stop::failed(expected, format!("shown: {metrics}")), claim(cx).await))
-}
-
-/// The pods of a component of Katib's.
-async fn pods(cx: &Ctx, component: &str) -> Checked<Vec<String>> {
-    let all = objects::within(cx, POD, "kubeflow").await?;
-    let own = all.iter().filter(|pod| label(pod, "katib.kubeflow.org/component") == component);
-    Ok(own.map(|pod| name(pod).to_owned()).collect())
-}
-
-/// Waits until another pod is ready; what keeps it from that is told at once if nothing will change by itself.
-async fn back(cx: &Ctx, component: &str, deployment: &str, old: &[String]) -> Checked {
-    let what = format!("another pod of {deployment} is ready");
-    let wanted = what.as_str();
-    cx.eventually(wanted, BACK_WITHIN, EVERY, || {
-        Box::pin(async move {
-            let all = objects::within(cx, POD, "kubeflow").await?;
-            let mut fresh = all.iter().filter(|pod| {
-                label(pod, "katib.kubeflow.org/component") == component && !old.iter().any(|old| old == name(pod))
-            });
-            let ready = fresh.clone().any(|pod| objects::condition(pod, "Ready") == "True");
-            let gone = old.iter().all(|old| all.iter().all(|pod| name(pod) != old));
-            if ready && gone {
-                return Ok(Seen::Yes(()));
-            }
-            let started = fresh.any(|pod| {
-                items(&pod.data, "/status/containerStatuses").iter().any(|status| status["started"] == true)
-            });
-            if started && let Some(cause) = other_password(cx).await? {
-                return Err(Stop::failed(wanted, "it does not get ready").because(cause.what).fix(cause.fix));
-            }
-            Ok(Seen::NotYet("none yet".to_owned()))
-        }) as BoxFuture<'_, Checked<Seen<()>>>
-    })
-    .await
 }
 
 /// Whether MySQL refuses the password of the Secret that DBManager reads.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use reports::model::{Outcome, Skip};
 
-use super::super::plan::Plan;
+use super::super::plan::{Allowance, Plan};
 use super::super::schedule::Schedule;
 use super::*;
 use clusters::versions::Contract;
@@ -130,6 +130,22 @@ async fn what_does_not_apply_is_skipped_with_its_reason_and_blocks_nobody_of_thi
 }
 
 #[tokio::test(start_paused = true)]
+async fn somebody_s_cluster_is_never_changed() {
+    let checks = vec![
+        isolated("TST-001", Isolation::Destructive, |_| panic!("it ran")),
+        made_up("TST-002", takes!(1)).after(&["TST-001"]),
+        made_up("TST-003", takes!(1)).writes(),
+    ];
+    let mut somebody_s = environment();
+    somebody_s.target.mode = Mode::Existing;
+    let results = results_of(&[suite("one", checks)], somebody_s).await;
+    for id in ["TST-001", "TST-002"] {
+        assert!(matches!(outcome(&results, id), Outcome::Skipped(Skip::NoCapability { .. })), "{id}");
+    }
+    assert_eq!(outcome(&results, "TST-003"), &Outcome::Passed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_empty_selection_ends_at_once_and_is_never_green() {
     let selection = Selection::of(&[suite("one", vec![made_up("TST-001", fails)])], |_, _| false);
     assert!(selection.is_empty());
@@ -192,7 +208,7 @@ proptest! {
             isolated(IDS[index], isolation_of(*isolation), fails).after(after.leak())
         });
         let selection = Selection::all(&[suite("one", checks.collect())]);
-        let plan = Plan::new(&selection, Contract::B, false).unwrap();
+        let plan = Plan::new(&selection, Allowance { contract: Contract::B, existing: false, read_only: false }).unwrap();
         let mut schedule = Schedule::new(plan, jobs);
         let mut running: Vec<usize> = Vec::new();
         let mut outcomes: Vec<Option<Outcome>> = vec![None; rows.len()];
