@@ -16,6 +16,7 @@ pub mod katib;
 pub mod login;
 pub mod mesh;
 pub mod metadata;
+pub mod mysql;
 pub mod notebooks;
 pub mod objects;
 pub mod pipelines;

@@ -150,6 +150,16 @@ async fn list(api: Api<DynamicObject>, how: &ListParams) -> Checked<Vec<DynamicO
     }
 }
 
+/// A ready pod that labels select and that stays; nothing if there is none, or no label.
+pub async fn ready_pod(cx: &Ctx, namespace: &str, labels: &str) -> Checked<Option<String>> {
+    if labels.is_empty() {
+        return Ok(None);
+    }
+    let found = list(POD.api(cx, Some(namespace)), &ListParams::default().labels(labels)).await?;
+    let serves = |pod: &&DynamicObject| condition(pod, "Ready") == "True" && pod.metadata.deletion_timestamp.is_none();
+    Ok(found.iter().find(serves).map(|pod| name(pod).to_owned()))
+}
+
 /// One object, or nothing if there is none. `namespace` is empty for a cluster-scoped one.
 pub async fn get(cx: &Ctx, kind: Kind, namespace: &str, name: &str) -> Checked<Option<DynamicObject>> {
     let namespace = (!namespace.is_empty()).then_some(namespace);

@@ -9,12 +9,12 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 use url::Url;
 
 use crate::gateway::diagnose::{blame, pods_behind};
-use crate::objects::{self, CONFIG_MAP, SECRET, SERVICE, config_value, items, secret_value};
+use crate::objects::{self, CONFIG_MAP, SECRET, SERVICE, config_value, items, ready_pod, secret_value};
 use crate::stand_in::not_installed;
 
 /// The Secret with the store's keys, of the same name in each namespace that runs pipelines.
@@ -187,14 +187,7 @@ async fn pod(cx: &Ctx, (name, port): (&str, u64), deployment: &str) -> Checked<(
     let found = items(&service.data, "/spec/ports").iter().find(|one| one["port"] == port);
     let target =
         found.and_then(|found| found.get("targetPort").or_else(|| found.get("port"))?.as_u64()).unwrap_or(port);
-    let pods: Api<Pod> = Api::namespaced(cx.kube(), "kubeflow");
-    let listed = pods.list(&ListParams::default().labels(&labels.join(","))).await?;
-    let ready = |pod: &&Pod| {
-        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-        let holds = conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
-        holds && pod.metadata.deletion_timestamp.is_none() && !labels.is_empty()
-    };
-    let Some(pod) = listed.items.iter().find(ready).and_then(|pod| pod.metadata.name.clone()) else {
+    let Some(pod) = ready_pod(cx, "kubeflow", &labels.join(",")).await? else {
         if let Some(absent) = not_installed(cx, "kubeflow", deployment).await? {
             return Err(absent);
         }

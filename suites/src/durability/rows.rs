@@ -9,7 +9,6 @@ use harness::{Check, Checked, Ctx, Explain, Fault, Isolation, Level, Profile, So
 use http::Method;
 use serde_json::Value;
 
-use super::may_break;
 use super::restart::{BACK_WITHIN, Part, restart, volume};
 use crate::data::records::{place, result_uri};
 use crate::data::rows::{Database, select_in};
@@ -26,7 +25,7 @@ const MYSQL: Part = Part {
     deployment: "mysql",
     service: "mysql",
     claim: Some("mysql-pv-claim"),
-    trouble: |cx| Box::pin(locked_out(cx)),
+    trouble: |cx| Box::pin(api::password(cx)),
 };
 const MINIO: Part = Part {
     deployment: "minio",
@@ -35,12 +34,12 @@ const MINIO: Part = Part {
     trouble: |_| Box::pin(async { Ok(None) }),
 };
 const API_SERVER: Part =
-    Part { deployment: "ml-pipeline", service: "ml-pipeline", claim: None, trouble: |cx| Box::pin(locked_out(cx)) };
+    Part { deployment: "ml-pipeline", service: "ml-pipeline", claim: None, trouble: |cx| Box::pin(api::password(cx)) };
 const METADATA: Part = Part {
     deployment: "metadata-grpc-deployment",
     service: "metadata-grpc-service",
     claim: None,
-    trouble: |cx| Box::pin(locked_out(cx)),
+    trouble: |cx| Box::pin(api::password(cx)),
 };
 
 /// The checks.
@@ -48,35 +47,35 @@ pub static CHECKS: &[Check] = &[
     row(
         "DUR-001",
         "MySQL begins anew and has every row that it had",
-        "Deployment mysql",
+        "kubectl -n kubeflow delete pod -l app=mysql; open a run of before in $GATEWAY/pipeline/ when the next pod is ready",
         |cx| Box::pin(keeps(cx, MYSQL)),
         &[&faults::DATABASE_FORGETS],
     ),
     row(
         "DUR-002",
         "The object store begins anew and has every byte that it had",
-        "Deployment minio",
+        "kubectl -n kubeflow delete pod -l app=minio; open an artifact of before in $GATEWAY/pipeline/ when the next pod is ready",
         |cx| Box::pin(keeps(cx, MINIO)),
         &[&faults::STORE_FORGETS],
     ),
     row(
         "DUR-003",
         "The API server of Kubeflow Pipelines begins anew and answers as before",
-        "Deployment ml-pipeline",
+        "kubectl -n kubeflow delete pod -l app=ml-pipeline; open a run of before in $GATEWAY/pipeline/ when the next pod is ready",
         |cx| Box::pin(keeps(cx, API_SERVER)),
         &[&faults::SETTING_LOST],
     ),
     row(
         "DUR-004",
         "ML Metadata begins anew and has every record that it had",
-        "Deployment metadata-grpc-deployment",
+        "kubectl -n kubeflow delete pod -l component=metadata-grpc-server; open the artifacts of a run of before in $GATEWAY/pipeline/",
         |cx| Box::pin(keeps(cx, METADATA)),
         &[&faults::METADATA_SETTING_LOST],
     ),
     row(
         "DUR-005",
         "A run that was acknowledged is known after MySQL begins anew in the middle of it",
-        "Deployment mysql, while a run is on its way",
+        "start a run in $GATEWAY/pipeline/; kubectl -n kubeflow delete pod -l app=mysql; look whether the run is listed and ends",
         |cx| Box::pin(mid_run(cx)),
         &[&faults::DATABASE_FORGETS],
     ),
@@ -106,11 +105,6 @@ const fn row(
         .writes()
         .within(Seconds(900))
         .breaks_on(on)
-}
-
-/// The password of the bundled MySQL and that of the Secret differ: nobody who starts now gets in.
-async fn locked_out(cx: &Ctx) -> Checked<Option<crate::gateway::diagnose::Cause>> {
-    api::password(cx).await
 }
 
 /// All that is compared.
@@ -153,6 +147,33 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// The first thing that is not as it was: what it was, and what it is.
+    fn difference(&self, after: &Self) -> Option<(String, String)> {
+        let told = |what: &str, was: &dyn std::fmt::Debug, is: &dyn std::fmt::Debug| {
+            Some((format!("{what}: {was:?}"), format!("{what}: {is:?}")))
+        };
+        if self.counts != after.counts {
+            return told("rows of each table of the pipelines", &self.counts, &after.counts);
+        }
+        if self.row != after.row {
+            return told("the run's row", &self.row, &after.row);
+        }
+        if self.records != after.records {
+            return told("contexts, executions, artifacts and events in ML Metadata", &self.records, &after.records);
+        }
+        if self.uri != after.uri {
+            return told("the address of the run's result", &self.uri, &after.uri);
+        }
+        if self.bytes != after.bytes {
+            let (was, is) = (String::from_utf8_lossy(&self.bytes), String::from_utf8_lossy(&after.bytes));
+            return told("the bytes of the run's result", &was, &is);
+        }
+        (self.shown != after.shown)
+            .then(|| (format!("the API's answer about the run: {}", self.shown), format!("it is {}", after.shown)))
+    }
+}
+
 /// Waits until the API answers about a run: after its database came back, connections are made anew.
 async fn answers(cx: &Ctx, run: &str) -> Checked<Value> {
     let path = format!("{API}/runs/{run}");
@@ -178,7 +199,6 @@ async fn answers(cx: &Ctx, run: &str) -> Checked<Value> {
 }
 
 async fn keeps(cx: &Ctx, part: Part) -> Checked {
-    may_break(cx)?;
     let ran = cx.fixture::<Ran>().await?;
     let (before, volume_before) = (Kept::of(cx, &ran).await?, volume(cx, &part).await?);
     let took = restart(cx, &part).await?;
@@ -194,8 +214,8 @@ async fn keeps(cx: &Ctx, part: Part) -> Checked {
         Err(stop @ Stop::Failed(_)) => return Err(lost(stop)),
         Err(stop) => return Err(stop),
     };
-    if after != before {
-        return Err(lost(Stop::failed(format!("{before:?}"), format!("{after:?}"))));
+    if let Some((was, is)) = before.difference(&after) {
+        return Err(lost(Stop::failed(was, is)));
     }
     if volume(cx, &part).await? != volume_before {
         return Err(lost(Stop::failed(format!("{volume_before:?}"), "another volume")));
@@ -205,7 +225,6 @@ async fn keeps(cx: &Ctx, part: Part) -> Checked {
 }
 
 async fn mid_run(cx: &Ctx) -> Checked {
-    may_break(cx)?;
     let experiment = experiment(cx, &home(cx).await?, &named(cx, "exp")).await?;
     let slow = pipeline("conformance-midway", "sleep 1; printf %s \"$1\" > \"$0\"", &cx.environment().run_id);
     let id = run(cx, &experiment, &slow).await?;

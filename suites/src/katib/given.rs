@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::experiments::{ENDS_WITHIN, SQUARE, condition, counts, create, ends, experiment, home, named, until};
 use super::trouble;
 use crate::faults::katib as faults;
-use crate::objects::text;
+use crate::objects::{items, text};
 use crate::tenants;
 
 /// How long an experiment of the user's own may take; then it is removed.
@@ -98,6 +98,16 @@ fn adopted(given: &Value, namespace: &str, called: &str) -> Value {
     })
 }
 
+/// The best trial for people: `lr=0.1, layers=2: accuracy 0.98`.
+fn optimum(experiment: &Value) -> String {
+    let told = |list: &str, value: &str, between: &str| {
+        let all = items(experiment, &format!("/status/currentOptimalTrial/{list}")).iter();
+        let pairs = all.map(|one| format!("{}{between}{}", text(one, "/name"), text(one, value)));
+        pairs.collect::<Vec<_>>().join(", ")
+    };
+    format!("{}: {}", told("parameterAssignments", "/value", "="), told("observation/metrics", "/latest", " "))
+}
+
 async fn given(cx: &Ctx) -> Checked {
     let (namespace, called) = (home(cx).await?, named(cx, "given"));
     let (wanted, within) = match &cx.environment().experiment {
@@ -117,13 +127,27 @@ async fn given(cx: &Ctx) -> Checked {
     .await;
     match ended {
         Ok(ended) => {
-            cx.note(
-                "experiment",
-                format!("optimum of the given experiment: {}", ended["status"]["currentOptimalTrial"]),
-            );
+            if cx.environment().experiment.is_some() {
+                cx.note("experiment", format!("optimum of the given experiment: {}", optimum(&ended)));
+            }
             Ok(())
         }
         Err(stop @ Stop::Failed(_)) => Err(trouble::of_ended(cx, at, stop).await),
         Err(stop) => Err(stop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_optimum_is_told_in_a_few_words() {
+        let experiment = json!({"status": {"currentOptimalTrial": {
+            "parameterAssignments": [{"name": "lr", "value": "0.1"}, {"name": "layers", "value": "2"}],
+            "observation": {"metrics": [{"name": "accuracy", "latest": "0.98", "max": "0.99"}]},
+        }}});
+        assert_eq!(optimum(&experiment), "lr=0.1, layers=2: accuracy 0.98");
+        assert_eq!(optimum(&json!({})), ": ");
     }
 }

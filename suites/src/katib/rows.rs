@@ -2,19 +2,16 @@
 
 use harness::check::{Seconds, source};
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Stop, check};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, AttachParams, DynamicObject, ListParams};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use kube::api::DynamicObject;
 
 use super::experiments::{self, SQUARE, ends, given, gone, home, installed, named, shared, trials};
 use super::{server, trouble};
 use crate::faults::katib as faults;
 use crate::gateway::diagnose::blame;
+use crate::mysql;
 use crate::objects::{self, DEPLOYMENT, SECRET, name, secret_value, variable};
 
 const DATA: &[Profile] = &[Profile::Core, Profile::Katib, Profile::Durability];
-/// How much of an answer is read.
-const LIMIT: u64 = 1 << 20;
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -76,56 +73,20 @@ pub static CHECKS: &[Check] = &[
     .breaks_on(&[&faults::ROWS_ELSEWHERE]),
 ];
 
-/// The rows that a query selects, column by column, as MySQL's own client prints them in its pod.
+/// The rows that a query selects from Katib's database, column by column, as MySQL's own client prints them.
 pub async fn select(cx: &Ctx, query: &str) -> Checked<Vec<Vec<String>>> {
     installed(cx)?;
     let secret = objects::get(cx, SECRET, "kubeflow", "katib-mysql-secrets").await?;
     let secret = secret.ok_or_else(|| Stop::absent("Secret kubeflow/katib-mysql-secrets"))?;
-    let password = secret_value(&secret, "MYSQL_ROOT_PASSWORD").unwrap_or_default();
-    let pods: Api<Pod> = Api::namespaced(cx.kube(), "kubeflow");
-    let listed = pods.list(&ListParams::default().labels("katib.kubeflow.org/component=mysql")).await?;
-    let ready = |pod: &&Pod| {
-        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-        let holds = conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
-        holds && pod.metadata.deletion_timestamp.is_none()
+    let database = mysql::Database {
+        deployment: "katib-mysql",
+        labels: "katib.kubeflow.org/component=mysql",
+        name: "katib".to_owned(),
+        user: "root".to_owned(),
+        password: secret_value(&secret, "MYSQL_ROOT_PASSWORD").unwrap_or_default(),
+        suspect: "Secret kubeflow/katib-mysql-secrets has another password than the database, or its data is lost",
     };
-    let Some(pod) = listed.items.iter().find(ready).and_then(|pod| pod.metadata.name.clone()) else {
-        let stop = Stop::failed("a ready pod of Katib's MySQL", "there is none");
-        return Err(blame(stop, trouble::ready(cx, "katib-mysql").await));
-    };
-    let mut command = vec!["mysql".to_owned(), "-uroot".to_owned()];
-    if !password.is_empty() {
-        cx.secret(&password);
-        command.push(format!("--password={password}"));
-    }
-    command.extend(["-NBe".to_owned(), query.to_owned(), "katib".to_owned()]);
-    let how = AttachParams::default().container("katib-mysql").stdin(false).stdout(true).stderr(true);
-    let mut process = pods.exec(&pod, command, &how).await?;
-    let (stdout, stderr) = (process.stdout(), process.stderr());
-    let status = process.take_status();
-    let (out, complaint) = (read_all(stdout).await, read_all(stderr).await);
-    let unreadable = |error: std::io::Error| Stop::errored("kubernetes", format!("exec in pod {pod}: {error}"));
-    let (out, complaint) = (out.map_err(unreadable)?, complaint.map_err(unreadable)?);
-    let ended = match status {
-        Some(status) => status.await,
-        None => None,
-    };
-    cx.remark(format!("mysql> {query}\n{out}"));
-    if ended.as_ref().and_then(|status| status.status.as_deref()) == Some("Success") {
-        return Ok(out.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect());
-    }
-    Err(Stop::failed(format!("MySQL answers {query:?}"), complaint.trim().to_owned())
-        .at(format!("Pod kubeflow/{pod}, container katib-mysql"))
-        .because("Secret kubeflow/katib-mysql-secrets has another password than the database, or its data is lost")
-        .fix("kubectl -n kubeflow logs deployment/katib-mysql"))
-}
-
-async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
-    let mut text = Vec::new();
-    if let Some(stream) = stream {
-        stream.take(LIMIT).read_to_end(&mut text).await?;
-    }
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    mysql::select(cx, &database, query).await
 }
 
 /// The rows of a trial: metric and value.
