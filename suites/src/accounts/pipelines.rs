@@ -1,7 +1,6 @@
 //! By the API of Kubeflow Pipelines, past the gateway: a pod of the account's namespace sends its token. Every refusal has
 //! its control: the same pod, with the account's own token, is shown its own namespace.
 
-use clusters::versions::parts;
 use clusters::versions::tenancy::USERID_HEADER;
 use futures::future::BoxFuture;
 use harness::check::source;
@@ -21,6 +20,7 @@ use crate::objects::{self, DEPLOYMENT, SECRET, text, variable};
 use crate::pipelines::api::trouble;
 use crate::probe::{self, Probe, request::Reply};
 use crate::recognise::who;
+use crate::stand_in::not_installed;
 use crate::tenants;
 
 const AUTH: &str = "backend/src/apiserver/auth";
@@ -175,10 +175,8 @@ impl std::fmt::Display for Told {
 
 impl Caller {
     async fn of(cx: &Ctx) -> Checked<Self> {
-        if parts::named("pipelines").is_some_and(|part| cx.leaves_out(part))
-            && objects::get(cx, DEPLOYMENT, "kubeflow", "ml-pipeline").await?.is_none()
-        {
-            return Err(Stop::LeftOut("Kubeflow Pipelines".to_owned()));
+        if let Some(absent) = not_installed(cx, "kubeflow", "ml-pipeline").await? {
+            return Err(absent);
         }
         let target = Target::of(cx, "kubeflow", "ml-pipeline", 8888).await?;
         let home = tenants::of_other(cx).await?.name.clone();
@@ -192,13 +190,8 @@ impl Caller {
         let headers: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
         match self.probe.get(cx, &url, &headers).await? {
             Reply::Answer(answer) => Ok((told(&answer), format!("{}, GET {url}", self.probe))),
-            reply => {
-                let why = match reply {
-                    Reply::TimedOut => "nothing came back in time".to_owned(),
-                    Reply::Broken(why) => why,
-                    _ => "there is no such name".to_owned(),
-                };
-                Err(Stop::errored("precondition", format!("{} got no answer from {url}: {why}", self.probe)))
+            unanswered => {
+                Err(Stop::errored("precondition", format!("{} got no answer from {url}: {unanswered}", self.probe)))
             }
         }
     }

@@ -1,6 +1,5 @@
 //! What has no page of its own: the APIs behind the applications, and the notebooks of others.
 
-use clusters::versions::parts;
 use harness::check::source;
 use harness::http::Answer;
 use harness::{Check, Checked, Ctx, Explain, Level, Seconds, Stop, check};
@@ -10,9 +9,8 @@ use super::{BOUND, SECURITY, SPOOFED, none_arrived, probes, tried};
 use crate::faults::mesh as faults;
 use crate::gateway::diagnose::kfam as kfam_cause;
 use crate::notebooks::server;
-use crate::objects::{self, DEPLOYMENT};
 use crate::probe::{self, request::Reply};
-use crate::recognise::who;
+use crate::stand_in::not_installed;
 
 /// A path of the API that names nobody's data.
 const HEALTH: &str = "/apis/v2beta1/healthz";
@@ -112,9 +110,8 @@ fn is_pipelines(answer: &Answer) -> bool {
 }
 
 async fn pipelines_target(cx: &Ctx) -> Checked<Target> {
-    let part = parts::named("pipelines").is_some_and(|part| cx.leaves_out(part));
-    if part && objects::get(cx, DEPLOYMENT, "kubeflow", "ml-pipeline").await?.is_none() {
-        return Err(Stop::LeftOut("Kubeflow Pipelines".to_owned()));
+    if let Some(absent) = not_installed(cx, "kubeflow", "ml-pipeline").await? {
+        return Err(absent);
     }
     Target::of(cx, "kubeflow", "ml-pipeline", 8888).await
 }
@@ -124,10 +121,7 @@ async fn differs(cx: &Ctx, probe: &probe::Probe, target: &Target) -> Checked<Opt
     let [url, _] = target.urls(HEALTH);
     let instead = match probe.get(cx, &url, &[]).await? {
         Reply::Answer(answer) if is_pipelines(&answer) => return Ok(None),
-        Reply::Answer(answer) => format!("{} ({})", who(&answer), answer.summary()),
-        Reply::TimedOut => "nothing came back in time".to_owned(),
-        Reply::Broken(why) => why,
-        Reply::NoSuchName => "there is no such name".to_owned(),
+        instead => instead.to_string(),
     };
     Ok(Some((instead, format!("{probe}, GET {url}"))))
 }

@@ -84,16 +84,16 @@ impl Target {
                 Answered::Unavailable(words) if words.starts_with("upstream connect error") => words,
                 other => return Ok(Met::Arrived(format!("{other} ({})", answer.summary()))),
             },
-            Reply::TimedOut => "nothing came back in time".to_owned(),
-            Reply::Broken(why) => why.clone(),
-            Reply::NoSuchName => "there is no such name".to_owned(),
+            unanswered => unanswered.to_string(),
         };
         let timed_out = matches!(reply, Reply::TimedOut) || instead.contains("timeout");
         if timed_out && let Some(policy) = kept_out_by(cx, probe, &self.pod, self.port).await? {
             return Ok(Met::KeptOut(policy));
         }
-        // Plain text is cut off where mutual TLS is demanded: stricter than any release ships it.
-        if !timed_out && !matches!(reply, Reply::NoSuchName) && self.wants_mutual_tls(cx).await? {
+        // Plain text is cut off where mutual TLS is demanded: stricter than any release ships it. A sidecar speaks mutual TLS
+        // to a Service, and plain text to an address that it does not know.
+        let plain = !probe.sidecar || url.contains(&self.address);
+        if plain && !timed_out && !matches!(reply, Reply::NoSuchName) && self.wants_mutual_tls(cx).await? {
             return Ok(Met::Refused);
         }
         Err(Stop::errored(

@@ -30,6 +30,17 @@ pub enum Reply {
     NoSuchName,
 }
 
+impl std::fmt::Display for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Answer(answer) => write!(f, "{} ({})", who(answer), answer.summary()),
+            Self::TimedOut => f.write_str("nothing came back in time"),
+            Self::Broken(why) => f.write_str(why),
+            Self::NoSuchName => f.write_str("there is no such name"),
+        }
+    }
+}
+
 impl Probe {
     /// Sends a GET.
     ///
@@ -68,10 +79,7 @@ impl Probe {
     pub async fn is_alive(&self, cx: &Ctx) -> Checked {
         let instead = match self.get(cx, CONTROL, &[]).await? {
             Reply::Answer(answer) if who(&answer) == Answered::DexDiscovery => return Ok(()),
-            Reply::Answer(answer) => answer.summary(),
-            Reply::TimedOut => "nothing came back".to_owned(),
-            Reply::Broken(why) => why,
-            Reply::NoSuchName => "there is no such name".to_owned(),
+            instead => instead,
         };
         Err(Stop::errored("precondition", format!("{self} does not even reach Dex ({CONTROL}): {instead}"))
             .fix("look at the cluster's DNS, and for network policies in the run's namespaces and in auth"))
