@@ -1,6 +1,6 @@
 //! What checks make in Kubeflow Pipelines: named after the run, and removed after the check however it ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use harness::context::Seen;
@@ -22,6 +22,8 @@ pub const RUN_WITHIN: Duration = Duration::from_secs(300);
 pub const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 /// How often is looked.
 pub const EVERY: Duration = Duration::from_millis(100);
+/// How long a run is waited for before it is asked what keeps it: that takes a dozen calls, and short runs are over by then.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The container image of the pipelines that checks run; a shell and `printf` are all that it needs.
 const IMAGE: &str = "busybox:1.36";
@@ -175,6 +177,7 @@ pub async fn run(cx: &Ctx, experiment: &str, pipeline: &Value) -> Checked<String
 pub async fn until(cx: &Ctx, run: &str, wanted: &'static [&'static str], within: Duration) -> Checked<Value> {
     let path = format!("/runs/{run}");
     let wait = format!("the run is {}", wanted.join(" or "));
+    let begun = Instant::now();
     let looked = cx
         .eventually(&wait, within, EVERY, || {
             let (cx, path) = (cx.clone(), path.clone());
@@ -190,6 +193,9 @@ pub async fn until(cx: &Ctx, run: &str, wanted: &'static [&'static str], within:
                         expected,
                         format!("it ended {state}: {}", text(&found, "/error/message")),
                     ));
+                }
+                if begun.elapsed() < PATIENCE {
+                    return Ok(Seen::NotYet(format!("state {state}")));
                 }
                 stalled(&cx, &state).await
             }) as BoxFuture<'_, Checked<Seen<Value>>>
