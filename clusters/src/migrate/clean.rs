@@ -7,21 +7,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use http::{Request, header};
 use kube::Client;
 use serde::Serialize;
-use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use self::deletion::{delete, gone, let_go};
+use self::plan::{Target, Wait, allowed};
 use super::MigrateError;
-use super::hang::FINALIZERS;
-use super::marks::State;
 use super::preflight::{Preflight, look};
 use super::snapshot::Snapshot;
-use super::survey::{Object, Served, Survey};
-use crate::install::{fetch, words};
+use super::survey::{Object, Survey};
 use crate::versions::Version;
+
+mod deletion;
+mod plan;
+
+pub use plan::{Plan, Step};
 
 /// What was said about the data.
 #[derive(Debug, Clone)]
@@ -53,54 +54,6 @@ pub struct Options {
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a namespace may take, unless told otherwise.
 pub const WITHIN: Duration = Duration::from_secs(10 * 60);
-/// How often it is looked at whether something is gone.
-const GLANCE: Duration = Duration::from_millis(250);
-/// Namespaces that every cluster has and that cannot be deleted.
-const OF_THE_CLUSTER: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
-
-/// What would be deleted, in order.
-#[derive(Debug, Clone, Serialize)]
-pub struct Plan {
-    /// The cluster.
-    pub cluster: String,
-    /// The steps.
-    pub steps: Vec<Step>,
-    /// What stays, with the reason.
-    pub keeps: Vec<String>,
-}
-
-/// Objects that are deleted together.
-#[derive(Debug, Clone, Serialize)]
-pub struct Step {
-    /// What and why now.
-    pub title: &'static str,
-    /// The objects.
-    pub objects: Vec<String>,
-    #[serde(skip)]
-    targets: Vec<Target>,
-    #[serde(skip)]
-    waits: Wait,
-}
-
-#[derive(Debug, Clone)]
-struct Target {
-    place: String,
-    of: Served,
-    namespace: String,
-    name: String,
-    uid: String,
-}
-
-/// What is waited for after a deletion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    /// Nothing.
-    No,
-    /// Until controllers have let go; their finalizers are removed if they do not.
-    Controllers,
-    /// Until the namespace is gone.
-    Namespaces,
-}
 
 /// What was done.
 #[derive(Debug, Clone, Serialize)]
@@ -171,21 +124,6 @@ async fn run(
     Ok(cleaned)
 }
 
-fn allowed(preflight: &Preflight) -> Result<(), MigrateError> {
-    let refused = |reason: String| Err(MigrateError::NotToBeCleaned { reason });
-    if preflight.state == State::Frankenstein {
-        return refused(preflight.advice());
-    }
-    let own = preflight.namespaces.iter().find(|namespace| OF_THE_CLUSTER.contains(&namespace.as_str()));
-    match own {
-        Some(namespace) => refused(format!(
-            "namespace {namespace} holds a standalone installation and cannot be deleted; delete the installation by its own kustomization"
-        )),
-        None if preflight.unread.is_empty() => Ok(()),
-        None => refused(format!("not everything could be read: {}", preflight.unread.join("; "))),
-    }
-}
-
 async fn saved(client: &Client, preflight: &Preflight, said: &Said) -> Result<(), MigrateError> {
     match said {
         Said::MayBeLost => Ok(()),
@@ -216,196 +154,6 @@ async fn saved(client: &Client, preflight: &Preflight, said: &Said) -> Result<()
             }
         }
     }
-}
-
-impl Plan {
-    fn of(survey: &Survey, preflight: &Preflight) -> Self {
-        let uids: BTreeSet<&str> = preflight.remnants.iter().map(|remnant| remnant.uid.as_str()).collect();
-        let home = |object: &Object| preflight.namespaces.iter().any(|home| home == object.namespace());
-        let remnants: Vec<&Object> = survey.objects.iter().filter(|object| uids.contains(object.uid())).collect();
-        let is_webhook = |object: &&&Object| object.kind().ends_with("WebhookConfiguration");
-        let is_definition = |object: &&&Object| object.kind() == "CustomResourceDefinition";
-        let custom = |object: &&&Object| home(object) && (is_custom(object) || object.finalizers().any(is_known));
-        let pick = |wanted: &dyn Fn(&&&Object) -> bool| -> Vec<&Object> {
-            remnants.iter().filter(|one| wanted(one)).copied().collect()
-        };
-        let namespaces =
-            survey.of("Namespace").filter(|one| preflight.namespaces.iter().any(|home| home == one.name()));
-        let steps = vec![
-            Step::new("webhooks, before the Services that answer for them", pick(&|one| is_webhook(one)), Wait::No),
-            Step::new("custom resources, while the controllers run that hold them", pick(&custom), Wait::Controllers),
-            Step::new(
-                "objects in namespaces that stay",
-                pick(&|one| !home(one) && !one.namespace().is_empty() && !is_webhook(one)),
-                Wait::No,
-            ),
-            Step::new("namespaces, with everything in them", namespaces.collect(), Wait::Namespaces),
-            Step::new(
-                "what belongs to no namespace",
-                pick(&|one| one.namespace().is_empty() && !is_webhook(one) && !is_definition(one)),
-                Wait::No,
-            ),
-        ];
-        let mut keeps: Vec<String> = pick(&|one| is_definition(one))
-            .iter()
-            .map(|one| format!("{}: goes last, and only if it has no instances left", one.place()))
-            .collect();
-        let kept = preflight
-            .data
-            .volumes
-            .iter()
-            .filter(|volume| matches!(volume.fate, super::Fate::Kept | super::Fate::LeftOver));
-        keeps.extend(kept.map(|volume| format!("PersistentVolume {}: its reclaim policy keeps it", volume.volume)));
-        let steps = steps.into_iter().filter(|step| !step.targets.is_empty()).collect();
-        Self { cluster: preflight.cluster.clone(), steps, keeps }
-    }
-
-    /// The account for a person.
-    #[must_use]
-    pub fn table(&self) -> String {
-        let mut lines = vec![format!("cluster {}: this would be deleted, in this order", self.cluster)];
-        for (number, step) in self.steps.iter().enumerate() {
-            lines.push(format!("{}. {} ({})", number + 1, step.title, step.objects.len()));
-            lines.extend(step.objects.iter().map(|object| format!("     {object}")));
-        }
-        if self.steps.is_empty() {
-            lines.push("nothing".to_owned());
-        }
-        lines.extend(self.keeps.iter().map(|kept| format!("stays: {kept}")));
-        lines.push(format!("nothing was deleted; to do it: migrate clean --confirm {}", self.cluster));
-        lines.iter().map(|line| format!("{line}\n")).collect()
-    }
-}
-
-impl Step {
-    fn new(title: &'static str, objects: Vec<&Object>, waits: Wait) -> Self {
-        let targets: Vec<Target> = objects.into_iter().map(Target::of).collect();
-        Self { title, objects: targets.iter().map(|target| target.place.clone()).collect(), targets, waits }
-    }
-}
-
-impl Target {
-    fn of(object: &Object) -> Self {
-        Self {
-            place: object.place(),
-            of: object.of.clone(),
-            namespace: object.namespace().to_owned(),
-            name: object.name().to_owned(),
-            uid: object.uid().to_owned(),
-        }
-    }
-
-    fn path(&self) -> String {
-        self.of.path(&self.namespace, &self.name)
-    }
-}
-
-fn is_custom(object: &Object) -> bool {
-    super::remnants::CUSTOM
-        .iter()
-        .any(|(group, kinds, _)| object.of.group == *group && (kinds.is_empty() || kinds.contains(&object.kind())))
-}
-
-fn is_known(finalizer: &str) -> bool {
-    FINALIZERS.iter().any(|known| known.name == finalizer)
-}
-
-async fn delete(client: &Client, target: &Target) -> Result<(), MigrateError> {
-    let body = json!({ "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background",
-        "preconditions": { "uid": target.uid } });
-    let request = Request::delete(target.path()).header(header::CONTENT_TYPE, "application/json");
-    let answer: Result<Value, kube::Error> = fetch(client, request, body.to_string().into_bytes()).await;
-    match answer {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        // Of the namespace that is being deleted already, and of an object that took the name since.
-        Err(kube::Error::Api(status)) if status.code == 409 && target.of.kind == "Namespace" => Ok(()),
-        Err(error) => Err(MigrateError::Refused { object: target.place.clone(), reason: words(&error) }),
-    }
-}
-
-/// The object as it is, if it is still the same.
-async fn left(client: &Client, target: &Target) -> Result<Option<Object>, MigrateError> {
-    let answer: Result<Value, kube::Error> = fetch(client, Request::get(target.path()), Vec::new()).await;
-    match answer {
-        Ok(body) => {
-            let object = Object { of: target.of.clone(), body, helm_record: false };
-            Ok((object.uid() == target.uid).then_some(object))
-        }
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        Err(error) => Err(MigrateError::api(&target.place, &error)),
-    }
-}
-
-/// Waits until controllers have let go of their objects; removes the finalizers of those that do not.
-async fn let_go(
-    client: &Client,
-    step: &Step,
-    patience: Duration,
-    say: &(dyn Fn(&str) + Sync),
-) -> Result<Vec<String>, MigrateError> {
-    let started = Instant::now();
-    let mut rest: Vec<(&Target, Object)> = Vec::new();
-    loop {
-        let asked: Vec<&Target> =
-            if rest.is_empty() { step.targets.iter().collect() } else { rest.iter().map(|(one, _)| *one).collect() };
-        rest.clear();
-        for target in asked {
-            rest.extend(left(client, target).await?.map(|object| (target, object)));
-        }
-        if rest.is_empty() {
-            return Ok(Vec::new());
-        }
-        if started.elapsed() >= patience {
-            break;
-        }
-        sleep(GLANCE).await;
-    }
-    let mut unfinished = Vec::new();
-    for (target, object) in rest {
-        let held: Vec<&str> = object.finalizers().collect();
-        if let Some(unknown) = held.iter().find(|finalizer| !is_known(finalizer)) {
-            let reason = format!("finalizer {unknown} is not known here; find out whose it is, and remove it");
-            return Err(MigrateError::Stays { object: target.place.clone(), seconds: patience.as_secs(), reason });
-        }
-        let undone = FINALIZERS.iter().find(|known| held.contains(&known.name)).map_or("nothing", |known| known.undone);
-        let line =
-            format!("{}: finalizer {} removed by hand, which leaves {undone} undone", target.place, held.join(", "));
-        say(&line);
-        unfinished.push(line);
-        let body = json!({ "metadata": { "uid": target.uid, "finalizers": null } });
-        let request = Request::patch(target.path()).header(header::CONTENT_TYPE, "application/merge-patch+json");
-        let answer: Result<Value, kube::Error> = fetch(client, request, body.to_string().into_bytes()).await;
-        match answer {
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(MigrateError::Refused { object: target.place.clone(), reason: words(&error) }),
-            Ok(_) => {}
-        }
-    }
-    Ok(unfinished)
-}
-
-/// Waits until namespaces are gone; says what holds one that stays.
-async fn gone(client: &Client, step: &Step, within: Duration, say: &(dyn Fn(&str) + Sync)) -> Result<(), MigrateError> {
-    let started = Instant::now();
-    for target in &step.targets {
-        let mut said = String::new();
-        while let Some(namespace) = left(client, target).await? {
-            let held = namespace.items("/status/conditions").iter().filter(|one| one["status"] == "True");
-            let held: Vec<&str> = held.filter_map(|one| one["message"].as_str()).collect();
-            let held = held.join("; ");
-            if started.elapsed() >= within {
-                let reason = if held.is_empty() { "its status names nothing that holds it".to_owned() } else { held };
-                return Err(MigrateError::Stays { object: target.place.clone(), seconds: within.as_secs(), reason });
-            }
-            if held != said && !held.is_empty() {
-                say(&format!("{} waits: {held}", target.place));
-                said = held;
-            }
-            sleep(GLANCE).await;
-        }
-    }
-    Ok(())
 }
 
 /// Deletes the definitions that nothing is left of.

@@ -61,6 +61,11 @@ pub(super) static FINALIZERS: &[Finalizer] = &[
     },
 ];
 
+/// Whether a finalizer is one of those.
+pub(super) fn is_known(finalizer: &str) -> bool {
+    FINALIZERS.iter().any(|known| known.name == finalizer)
+}
+
 /// What would hold the deletion of some namespaces.
 pub(super) fn hangs(survey: &Survey, homes: &[String]) -> Vec<Hang> {
     let mut hangs = Vec::new();
