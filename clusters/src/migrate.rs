@@ -17,6 +17,7 @@ mod database;
 mod exec;
 mod hang;
 mod marks;
+mod object_store;
 mod preflight;
 mod remnants;
 mod snapshot;

@@ -8,7 +8,7 @@ use clusters::embedded_provider::blueprint;
 use clusters::install::{Drift, Installer};
 use clusters::manifests::{self, Manifests, Source};
 use clusters::migrate::clean::{self, Cleaned, Options, Said};
-use clusters::migrate::{self, Comparison, Fate, MigrateError, Preflight, Snapshot, State};
+use clusters::migrate::{self, Comparison, Data, Fate, MigrateError, Preflight, Snapshot, State};
 use clusters::versions::{self, Version};
 use clusters::{Embedded, Holds, Provided, Provider as _};
 use tokio_util::sync::CancellationToken;
@@ -97,6 +97,14 @@ async fn everything_standalone_is_found_and_nothing_else() {
     assert_eq!((rows("mlpipeline", "run_details"), rows("mlpipeline", "jobs")), (Some(6), Some(2)), "{:?}", found.data);
     assert_eq!(rows("katib", "observation_logs"), Some(2));
     assert!(found.data.databases.iter().all(|one| one.bytes.is_some_and(|bytes| bytes > 0)), "{:?}", found.data);
+    assert_eq!((buckets(&found.data), found.data.unknown.as_slice()), (MODELS.to_vec(), [].as_slice()));
+}
+
+/// What users have in the object store: three models of 1, 2 and 3 KiB of each of two pipelines.
+const MODELS: &[(&str, u64, u64)] = &[("mlpipeline", 6, 2 * (1 + 2 + 3) * 1024)];
+
+fn buckets(data: &Data) -> Vec<(&str, u64, u64)> {
+    data.buckets.iter().map(|bucket| (bucket.name.as_str(), bucket.objects, bucket.bytes)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,6 +127,10 @@ async fn nothing_is_deleted_without_the_name_and_a_word_about_the_data() {
     let mut old = Snapshot::take(&cluster.client, "embedded").await.expect("readable");
     old.digests.insert("runs".to_owned(), "other".to_owned());
     refused(cluster.clean("embedded", Said::Saved(Box::new(old))).await.expect_err("old"), "the data has changed");
+    let mut old = Snapshot::take(&cluster.client, "embedded").await.expect("readable");
+    old.data.buckets[0].digest = "other".to_owned();
+    let error = cluster.clean("embedded", Said::Saved(Box::new(old))).await.expect_err("another content");
+    refused(error, "bucket mlpipeline had 6 objects, and has 6, or other ones");
     let elsewhere = Snapshot::take(&cluster.client, "other").await.expect("readable");
     refused(cluster.clean("embedded", Said::Saved(Box::new(elsewhere))).await.expect_err("other"), "cluster \"other\"");
     assert_eq!(cluster.preflight().await.state, State::Standalone);
@@ -161,6 +173,7 @@ async fn cleaning_leaves_nothing_and_a_comparison_tells_what_is_gone() {
 async fn the_whole_way(manifests: &Manifests) {
     let cluster = Cluster::standalone().await;
     let before = Snapshot::take(&cluster.client, "embedded").await.expect("readable");
+    assert_eq!((buckets(&before.data), before.data.unknown.as_slice()), (MODELS.to_vec(), [].as_slice()));
     cluster.clean("embedded", Said::Saved(Box::new(before.clone()))).await.expect("it is cleaned");
     let installer = Installer::new(&cluster.provided.target.kube).expect("an installer");
     let cancel = CancellationToken::new();
@@ -173,6 +186,23 @@ async fn the_whole_way(manifests: &Manifests) {
     let after = Snapshot::take(&cluster.client, "embedded").await.expect("readable");
     let comparison = Comparison::of(&before, &after);
     assert_eq!((comparison.items["runs"].gone.len(), comparison.items["runs"].kept), (6, 0), "{}", comparison.table());
+    assert_eq!(buckets(&after.data), [("mlpipeline", 0, 0)], "the platform's own, and empty");
+}
+
+/// Keys that the server does not take: its buckets are told as what could not be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_object_store_does_not_tell_is_unknown() {
+    let cluster = Cluster::standalone().await;
+    let secret = serde_json::json!({ "stringData": { "root-password": "another-password" } });
+    let path = "/api/v1/namespaces/kubeflow/secrets/kfp-minio";
+    let request = http::Request::patch(path).header("content-type", "application/merge-patch+json");
+    let request = request.body(secret.to_string().into_bytes()).expect("a request");
+    cluster.client.request::<serde_json::Value>(request).await.expect("it is taken");
+    let found = cluster.preflight().await;
+    assert!(found.data.buckets.is_empty(), "{:?}", found.data);
+    let [unknown] = found.data.unknown.as_slice() else { panic!("{:?}", found.data.unknown) };
+    assert!(unknown.starts_with("the buckets of pod kubeflow/kfp-minio-"), "{unknown}");
+    assert!(unknown.ends_with("status 403 SignatureDoesNotMatch"), "{unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,7 +69,13 @@ fn step_by_step() {
     let found = ended(
         cluster.runs(&["migrate", "preflight"]),
         101,
-        &["a standalone installation", "StatefulSet kubeflow/kfp-mysql", "clean-metrics-in-db", "run_details 6"],
+        &[
+            "a standalone installation",
+            "StatefulSet kubeflow/kfp-mysql",
+            "clean-metrics-in-db",
+            "run_details 6",
+            ": 6 objects, 12288 bytes",
+        ],
     );
     assert!(found.stderr.contains("nothing is changed"), "{found:#?}");
     let json = ended(cluster.runs(&["migrate", "preflight", "--format", "json"]), 101, &[]);
@@ -97,7 +103,7 @@ fn step_by_step() {
     std::fs::write(&before, "{\"schema\": \"other\"}").unwrap();
     cluster.runs(&["migrate", "compare", &before]).refused(3, &["is no snapshot", "migrate snapshot"]);
     std::fs::remove_file(&before).unwrap();
-    ended(cluster.runs(&["migrate", "snapshot", &before]), 0, &["runs", "sha256"]);
+    ended(cluster.runs(&["migrate", "snapshot", &before]), 0, &["runs", "sha256", "6  objects, 12288 bytes"]);
     #[cfg(unix)]
     assert_eq!(
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&before).unwrap().permissions()) & 0o777,
@@ -130,6 +136,14 @@ fn all_at_once() {
         results.notes.iter().filter(|note| note.topic == "accept").map(|note| note.text.as_str()).collect();
     let named: Vec<&str> = steps.iter().filter_map(|text| text.split(": ").next()?.split(", ").nth(1)).collect();
     assert_eq!(named, ["cluster", "preflight", "snapshot", "clean", "install", "check", "compare"], "{steps:#?}");
+    let told = |step: &str, words: &str| {
+        let text = steps.iter().find(|text| text.contains(&format!(", {step}: "))).copied().unwrap_or_default();
+        assert!(text.contains(words), "{words:?} is wanted: {text}");
+    };
+    told("snapshot", "6 runs");
+    told("snapshot", "6 objects of 12288 bytes in bucket mlpipeline");
+    told("compare", "runs: 0 kept, 6 gone, 0 new");
+    told("compare", "bucket mlpipeline: 6 objects before, 0 after");
     assert_eq!(results.target.mode, TargetMode::Simulated);
     let judged: Vec<_> =
         results.checks.iter().filter(|check| check.outcome != Outcome::Skipped(Skip::NotSelected)).collect();

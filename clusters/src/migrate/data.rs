@@ -110,7 +110,7 @@ impl Data {
     }
 }
 
-fn is_ready(pod: &Object) -> bool {
+pub(super) fn is_ready(pod: &Object) -> bool {
     pod.items("/status/conditions").iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 

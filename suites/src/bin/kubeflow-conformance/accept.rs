@@ -113,7 +113,10 @@ impl<'a> Acceptance<'a> {
             let counts = comparison.items.iter().map(|(title, items)| {
                 format!("{title}: {} kept, {} gone, {} new", items.kept, items.gone.len(), items.new.len())
             });
-            self.took("compare", &counts.collect::<Vec<_>>().join("; "));
+            let buckets = comparison.buckets.iter();
+            let buckets =
+                buckets.map(|(name, (before, after))| format!("bucket {name}: {before} objects before, {after} after"));
+            self.took("compare", &counts.chain(buckets).collect::<Vec<_>>().join("; "));
         }
         provided.installed = Some(installed);
         Ok(Ready { provided, notes: std::mem::take(&mut self.notes) })
@@ -147,8 +150,10 @@ impl<'a> Acceptance<'a> {
     async fn take_away(&mut self, client: &kube::Client, name: &str) -> Result<Snapshot, String> {
         let snapshot = Snapshot::take(client, name).await.map_err(|error| error.to_string())?;
         let counts = snapshot.items.iter().map(|(title, items)| format!("{} {title}", items.len()));
-        let counts = counts.collect::<Vec<_>>().join(", ");
-        self.took("snapshot", &counts);
+        let buckets = snapshot.data.buckets.iter();
+        let buckets =
+            buckets.map(|one| format!("{} objects of {} bytes in bucket {}", one.objects, one.bytes, one.name));
+        self.took("snapshot", &counts.chain(buckets).collect::<Vec<_>>().join(", "));
         let options = Options {
             confirm: name.to_owned(),
             data: Said::Saved(Box::new(snapshot.clone())),
