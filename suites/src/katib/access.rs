@@ -253,8 +253,20 @@ async fn let_in(cx: &Ctx) -> Checked<Option<Cause>> {
     reach::everywhere(cx, &cx.user().email).await
 }
 
+/// Whether the server lets the user into the own namespace: without it, a refusal elsewhere says nothing. A list that meets
+/// an experiment made this moment is asked for by somebody who may: whoever may not is refused before anything is read.
+async fn let_in_at_home(cx: &Ctx) -> Checked {
+    let namespace = home(cx).await?;
+    let answer = server::call(cx, Method::GET, &list(&namespace), None).await?;
+    let shown = answer.status.is_success() && answer.json().is_some_and(|json| json.is_array());
+    if shown || server::met_a_new_one(&answer) {
+        return Ok(());
+    }
+    Err(server::unserved(cx, &answer, "a JSON list of experiments").await)
+}
+
 async fn foreign_list(cx: &Ctx) -> Checked {
-    served(cx).await?;
+    let_in_at_home(cx).await?;
     let other = tenants::of_other(cx).await?;
     let answer = server::call(cx, Method::GET, &list(&other.name), None).await?;
     refused(cx, &answer, &format!("list {EXPERIMENTS}"), &other.name).await?;
@@ -275,7 +287,7 @@ async fn make(cx: &Ctx, experiment: &Value) -> Checked<Answer> {
 }
 
 async fn foreign_create(cx: &Ctx) -> Checked {
-    served(cx).await?;
+    let_in_at_home(cx).await?;
     let other = tenants::of_other(cx).await?;
     let called = named(cx, "foreign");
     let answer = make(cx, &experiment(&other.name, &called, "random", 3, SQUARE)).await?;
@@ -287,7 +299,7 @@ async fn foreign_create(cx: &Ctx) -> Checked {
 }
 
 async fn foreign_object(cx: &Ctx) -> Checked {
-    served(cx).await?;
+    let_in_at_home(cx).await?;
     let other = tenants::of_other(cx).await?;
     let (place, called) = (other.name.as_str(), "conformance-absent");
     for (method, path, verb) in [
