@@ -122,7 +122,7 @@ fn plan(run: &Run, suites: &'static [&'static Suite]) -> u8 {
         Ok(version) => {
             let allowance = Allowance {
                 contract: version.contract,
-                existing: run.options.platform.cluster() == Cluster::Existing,
+                changes: run.options.platform.cluster() != Cluster::Existing || run.options.run.may_restart.is_some(),
                 read_only: run.options.run.read_only,
             };
             answered(&questions::plan(&run.selection(suites).0, version, allowance))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clusters::versions::{self, Version};
-use clusters::{Kind, Mode, Provided, Provider};
+use clusters::{Kind, Mode, Provided, Provider, Target};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -64,6 +64,7 @@ pub(super) async fn prepare(
 async fn reach(options: &Options, provided: Provided, (user, others): Users) -> Result<Prepared, Reason> {
     let Provided { target, kubernetes_version, installed, guard, .. } = provided;
     let simulated = target.mode == Mode::Simulated;
+    let may_restart = may_restart(options.run.may_restart.as_deref(), &target)?;
     let client = Kubernetes::new(target.kube.clone()).map_err(|error| describe(&error))?.shared();
     let (version, version_from) = match options.platform.installation.kubeflow {
         Some(version) => (version, "given"),
@@ -82,6 +83,7 @@ async fn reach(options: &Options, provided: Provided, (user, others): Users) -> 
     }
     let mut environment = Environment::new(target, gateway, version, user);
     environment.version_from = version_from.to_owned();
+    environment.may_restart = may_restart;
     environment.kubernetes_version = kubernetes_version;
     match others {
         Some(others) => environment.others = others,
@@ -95,6 +97,17 @@ async fn reach(options: &Options, provided: Provided, (user, others): Users) -> 
     environment.manifests = installed.as_ref().map(installation::described);
     environment.install = installed.as_ref().map(installation::account);
     Ok(Prepared { environment, keep: Keep { _forward: forward, _guard: Some(guard) } })
+}
+
+/// Whether parts of somebody's cluster may be restarted: its owner types its name, so that no other cluster is meant.
+fn may_restart(typed: Option<&str>, target: &Target) -> Result<bool, Reason> {
+    match typed {
+        Some(typed) if target.mode == Mode::Existing && typed != target.name => Err(format!(
+            "--may-restart {typed}: the run is about the context {}; type this name, or choose the other one with --context {typed}",
+            target.name
+        )),
+        typed => Ok(typed.is_some()),
+    }
 }
 
 fn provider(options: &Options) -> Result<Box<dyn Provider>, Reason> {

@@ -136,6 +136,10 @@ pub struct RunOptions {
     #[arg(long, env = "CONFORMANCE_READ_ONLY", value_parser = BoolishValueParser::new())]
     pub read_only: bool,
 
+    /// On somebody's cluster: let checks of durability restart parts of the platform, one by one; type the name of its kubeconfig context. Without it they are skipped there
+    #[arg(long, env = "CONFORMANCE_MAY_RESTART", value_name = "CONTEXT", conflicts_with = "read_only")]
+    pub may_restart: Option<String>,
+
     /// The image of the pods that send requests inside the cluster; it has curl and sleep [default: the one that the platform's proxies run]
     #[arg(long, env = "CONFORMANCE_PROBE_IMAGE", value_name = "IMAGE")]
     pub probe_image: Option<String>,

@@ -46,6 +46,8 @@ pub struct Environment {
     pub jobs: usize,
     /// Creates nothing: checks that write are skipped, and nothing is cleaned up.
     pub read_only: bool,
+    /// Whether the owner of an existing cluster allows that parts of the platform are restarted.
+    pub may_restart: bool,
     /// Leaves what the checks created, for a person to look at.
     pub keep: bool,
     /// The shard that this run is, unless it is whole.
@@ -97,6 +99,7 @@ impl Environment {
             probe_image: None,
             jobs: default_jobs(),
             read_only: false,
+            may_restart: false,
             keep: false,
             shard: None,
             killed: BTreeSet::new(),

@@ -93,7 +93,7 @@ pub fn run(selection: &Selection, environment: Environment) -> Result<Running, E
     crate::init();
     let allowance = Allowance {
         contract: environment.version.contract,
-        existing: environment.target.mode == Mode::Existing,
+        changes: environment.target.mode != Mode::Existing || environment.may_restart,
         read_only: environment.read_only,
     };
     let plan = Plan::new(selection, allowance)?;

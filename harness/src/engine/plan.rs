@@ -105,8 +105,8 @@ impl Plan {
 pub(crate) struct Allowance {
     /// What the platform's version promises.
     pub contract: Contract,
-    /// Whether it is somebody's cluster: nothing but own objects is touched there.
-    pub existing: bool,
+    /// Whether parts of the platform may be restarted: not on somebody's cluster, unless its owner says so.
+    pub changes: bool,
     /// Whether nothing is created at all.
     pub read_only: bool,
 }
@@ -121,8 +121,10 @@ impl Allowance {
         if self.read_only && (check.writes || destructive) {
             return Some(Skip::ReadOnly);
         }
-        (self.existing && destructive).then(|| Skip::NoCapability {
-            capability: String::from("changing the platform: only on a cluster that this program made"),
+        (destructive && !self.changes).then(|| Skip::NoCapability {
+            capability: String::from(
+                "restarting parts of the platform: on a cluster that this program did not make, --may-restart CONTEXT allows it",
+            ),
         })
     }
 }

@@ -79,6 +79,7 @@ impl Platform {
         let mut environment = Environment::new(self.provided.target.clone(), gateway, self.version, user);
         environment.housekeeping = false;
         environment.without = PARTS.iter().collect();
+        environment.may_restart = true;
         let selection = Selection::of(SUITES, |_, check| wanted(check));
         let running = engine::run(&selection, environment).map_err(|error| error.to_string())?;
         let results = running.finish().await;

@@ -146,6 +146,15 @@ async fn somebody_s_cluster_is_never_changed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn somebody_s_cluster_is_changed_if_its_owner_says_so() {
+    let checks = vec![isolated("TST-001", Isolation::Destructive, takes!(1))];
+    let mut allowed = environment();
+    allowed.target.mode = Mode::Existing;
+    allowed.may_restart = true;
+    assert_eq!(outcome(&results_of(&[suite("one", checks)], allowed).await, "TST-001"), &Outcome::Passed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_empty_selection_ends_at_once_and_is_never_green() {
     let selection = Selection::of(&[suite("one", vec![made_up("TST-001", fails)])], |_, _| false);
     assert!(selection.is_empty());
@@ -208,7 +217,7 @@ proptest! {
             isolated(IDS[index], isolation_of(*isolation), fails).after(after.leak())
         });
         let selection = Selection::all(&[suite("one", checks.collect())]);
-        let plan = Plan::new(&selection, Allowance { contract: Contract::B, existing: false, read_only: false }).unwrap();
+        let plan = Plan::new(&selection, Allowance { contract: Contract::B, changes: true, read_only: false }).unwrap();
         let mut schedule = Schedule::new(plan, jobs);
         let mut running: Vec<usize> = Vec::new();
         let mut outcomes: Vec<Option<Outcome>> = vec![None; rows.len()];
