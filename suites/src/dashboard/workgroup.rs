@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::api;
 use crate::faults::{dashboard as faults, gateway};
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
-use crate::objects::{self, AUTHORIZATION_POLICY, PROFILE};
+use crate::objects::{self, AUTHORIZATION_POLICY, PROFILE, VIRTUAL_SERVICE};
 use crate::tenants;
 
 /// How long a new namespace may take to show.
@@ -34,7 +34,12 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -b cookies.txt \"$GATEWAY/api/workgroup/exists\"",
     })
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::KFAM_STOPPED, &faults::KFAM_POLICY_REMOVED, &faults::API_TAKEN]),
+    .breaks_on(&[
+        &faults::KFAM_STOPPED,
+        &faults::KFAM_ANSWERS_500,
+        &faults::KFAM_POLICY_REMOVED,
+        &faults::API_TAKEN,
+    ]),
     check(
         "DSH-011",
         "The dashboard shows the user each namespace that they own",
@@ -51,7 +56,12 @@ pub static CHECKS: &[Check] = &[
         reproduce: "curl -s -b cookies.txt \"$GATEWAY/api/workgroup/env-info\"",
     })
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::KFAM_STOPPED, &faults::KFAM_POLICY_REMOVED, &faults::API_TAKEN]),
+    .breaks_on(&[
+        &faults::KFAM_STOPPED,
+        &faults::KFAM_ANSWERS_500,
+        &faults::KFAM_POLICY_REMOVED,
+        &faults::API_TAKEN,
+    ]),
     check(
         "DSH-012",
         "The sign-out button leads to the sign-out",
@@ -76,12 +86,33 @@ pub(crate) async fn kfam(cx: &Ctx) -> Checked<Option<Cause>> {
     if let Some(cause) = pods_behind(cx, ("kubeflow", "profiles-kfam"), ("kubeflow", "profiles-deployment")).await? {
         return Ok(Some(cause));
     }
+    if let Some(cause) = aborted(cx).await? {
+        return Ok(Some(cause));
+    }
     let policy = objects::get(cx, AUTHORIZATION_POLICY, "kubeflow", "profiles-kfam").await?;
     let lets_in = policy.is_some_and(|policy| policy.data.to_string().contains("/sa/centraldashboard"));
     Ok((!lets_in).then(|| {
         Cause::new(
             "AuthorizationPolicy kubeflow/profiles-kfam does not let the dashboard in",
             "apply AuthorizationPolicy kubeflow/profiles-kfam of kubeflow/manifests again",
+        )
+    }))
+}
+
+/// What lets the mesh answer in KFAM's place: the fault injection of a VirtualService.
+async fn aborted(cx: &Ctx) -> Checked<Option<Cause>> {
+    let routes = objects::all(cx, VIRTUAL_SERVICE).await?;
+    let found = routes.iter().find_map(|route| {
+        let to_kfam = |host: &Value| host.as_str().is_some_and(|host| host.split('.').next() == Some("profiles-kfam"));
+        let hosts = objects::items(&route.data, "/spec/hosts").iter().any(to_kfam);
+        let http = objects::items(&route.data, "/spec/http").iter();
+        let status = http.filter_map(|route| objects::number(route, "/fault/abort/httpStatus")).next();
+        status.filter(|_| hosts).map(|status| (objects::place(route), status))
+    });
+    Ok(found.map(|(place, status)| {
+        Cause::new(
+            format!("VirtualService {place} lets the mesh answer {status} in KFAM's place"),
+            format!("take spec.http[].fault out of VirtualService {place}"),
         )
     }))
 }

@@ -45,6 +45,19 @@ pub static KFAM_STOPPED: Fault = fault(
     &[Change::Merge(deployment("kubeflow", "profiles-deployment"), r#"{"spec":{"replicas":0}}"#)],
 );
 
+/// KFAM answers with errors of a server.
+pub static KFAM_ANSWERS_500: Fault = fault(
+    "kfam-answers-500",
+    "The mesh answers every request to KFAM with 500",
+    &[Change::Create(
+        r#"{"apiVersion": "networking.istio.io/v1beta1", "kind": "VirtualService",
+            "metadata": {"name": "kfam-answers-500", "namespace": "kubeflow"},
+            "spec": {"hosts": ["profiles-kfam.kubeflow.svc.cluster.local"], "gateways": ["mesh"], "http": [{
+              "fault": {"abort": {"httpStatus": 500, "percentage": {"value": 100}}},
+              "route": [{"destination": {"host": "profiles-kfam.kubeflow.svc.cluster.local"}}]}]}}"#,
+    )],
+);
+
 /// KFAM lets nobody in.
 pub static KFAM_POLICY_REMOVED: Fault = fault(
     "kfam-policy-removed",

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::endpoints::Found;
-use super::{Aim, Caller, NotConnected, aim, deliver, network, replies};
+use super::{Aim, Caller, NotConnected, aborted, aim, deliver, network, replies};
 use crate::platform::World;
 
 /// Why no byte of an answer came.
@@ -37,6 +37,9 @@ pub(crate) async fn request(
     let Some(Aim { destination, found }) = aim(world, &caller, &mut request) else {
         return Err(SocketError::NoSuchHost);
     };
+    if let Some(reply) = aborted(world, &caller, &destination, &request) {
+        return Ok(reply);
+    }
     let unreachable = |text| Ok(replies::local(request.headers(), StatusCode::SERVICE_UNAVAILABLE, text));
     let (pod, port) = match found {
         None => return Err(SocketError::TimedOut),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use super::aborts::Abort;
 use super::authentication::RequestAuthentication;
 use super::authorization::Policy;
 use super::endpoints::Endpoints;
@@ -24,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) authentications: Vec<RequestAuthentication>,
     pub(crate) peer_authentications: Vec<PeerAuthentication>,
     pub(crate) destination_rules: Vec<DestinationRule>,
+    /// What sidecars answer themselves.
+    pub(crate) aborts: Vec<Abort>,
     /// Gateways, VirtualServices and EnvoyFilters.
     pub(crate) gateway: GatewayConfig,
     /// The filters of the workloads seen so far, by the pod's uid and version.
@@ -45,6 +48,7 @@ impl Config {
     fn compile(store: &Store) -> Self {
         let security = |plural: &str| store.list(SECURITY, plural, None);
         let policies = security("authorizationpolicies");
+        let virtual_services = store.list(NETWORKING, "virtualservices", None);
         Self {
             settings: Settings::read(store),
             policies: policies.iter().filter_map(|policy| Policy::read(policy)).map(Arc::new).collect(),
@@ -61,9 +65,10 @@ impl Config {
                 .iter()
                 .map(|rule| DestinationRule::read(rule))
                 .collect(),
+            aborts: virtual_services.iter().flat_map(|service| Abort::read_all(service)).collect(),
             gateway: GatewayConfig::read(
                 &store.list(NETWORKING, "gateways", None),
-                &store.list(NETWORKING, "virtualservices", None),
+                &virtual_services,
                 &store.list(NETWORKING, "envoyfilters", None),
             ),
             workloads: Mutex::default(),

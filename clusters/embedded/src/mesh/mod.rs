@@ -17,6 +17,7 @@ use crate::actors::{self, Actor, Visit};
 use crate::object;
 use crate::platform::World;
 
+mod aborts;
 pub(crate) mod authentication;
 pub(crate) mod authorization;
 pub(crate) mod block;
@@ -80,10 +81,25 @@ pub async fn call(world: &Arc<World>, caller: Caller, mut request: Request<Body>
     let Some(Aim { destination, found }) = aim(world, &caller, &mut request) else {
         return replies::local(request.headers(), StatusCode::BAD_REQUEST, "");
     };
+    if let Some(reply) = aborted(world, &caller, &destination, &request) {
+        return reply;
+    }
     match found {
         Some(found) => reach(world, caller, &destination, found, request).await,
         None => replies::local(request.headers(), StatusCode::SERVICE_UNAVAILABLE, replies::CONNECTION_REFUSED),
     }
+}
+
+/// The answer that the sender's own sidecar gives, where a VirtualService tells it to give one.
+fn aborted(
+    world: &World,
+    caller: &Caller,
+    destination: &Destination,
+    request: &Request<Body>,
+) -> Option<Response<Body>> {
+    let config = config::config(world).filter(|_| caller.in_mesh)?;
+    let abort = config.aborts.iter().find(|abort| abort.concerns(destination))?;
+    Some(replies::local(request.headers(), abort.status, aborts::ABORTED))
 }
 
 /// Where a request is bound for, and what is there; nothing if nobody has that address.
