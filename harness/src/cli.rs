@@ -107,8 +107,12 @@ fn told(suites: &'static [&'static Suite], matches: &ArgMatches, given: &Given, 
         Ok(experiment) => experiment,
         Err(error) => return refused(&error),
     };
+    let pipeline = match config::pipeline(&options.run) {
+        Ok(pipeline) => pipeline,
+        Err(error) => return refused(&error),
+    };
     let asked = (questions.plan, tests.list);
-    let run = Run { options, tests, user, others, experiment, ready: Mutex::new(ready) };
+    let run = Run { options, tests, user, others, experiment, pipeline, ready: Mutex::new(ready) };
     match asked {
         (true, _) => plan(&run, suites),
         (_, true) => list(&run, &run.selection(suites).0),

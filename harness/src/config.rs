@@ -6,11 +6,13 @@ mod file;
 mod names;
 mod options;
 mod password;
+mod pipeline;
 mod reference;
 mod users;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -25,6 +27,7 @@ pub use options::{
 pub use reference::reference;
 
 use crate::context::User;
+use crate::engine::GivenPipeline;
 use file::ConfigFile;
 
 /// Why a command line, an environment or a file cannot be used.
@@ -149,6 +152,16 @@ pub fn others(options: &LoginOptions) -> Result<Option<Vec<User>>, ConfigError> 
 /// The file cannot be read, or holds something else.
 pub fn experiment(options: &RunOptions) -> Result<Option<serde_json::Value>, ConfigError> {
     options.experiment.as_deref().map(experiment::read).transpose().map_err(ConfigError::Other)
+}
+
+/// The pipeline of the user's own that is tried besides, if one is given.
+///
+/// # Errors
+/// The file cannot be read, or holds something else.
+pub fn pipeline(options: &RunOptions) -> Result<Option<GivenPipeline>, ConfigError> {
+    let Some(file) = &options.pipeline else { return Ok(None) };
+    let text = pipeline::read(file).map_err(ConfigError::Other)?;
+    Ok(Some(GivenPipeline { text, within: Duration::from_secs(u64::from(options.pipeline_within)) }))
 }
 
 /// The folder that relative paths of the command line start at. cargo runs a test in its package's folder, which is

@@ -47,7 +47,7 @@ pub enum Change {
     },
     /// Creates an object from YAML.
     Create(&'static str),
-    /// Turns on a switch of the embedded platform.
+    /// Turns on a switch of the embedded platform, or gives it a value: `name`, `name=value`.
     Switch(&'static str),
 }
 

@@ -142,6 +142,11 @@ pub async fn within(cx: &Ctx, kind: Kind, namespace: &str) -> Checked<Vec<Dynami
     list(kind.api(cx, Some(namespace)), &ListParams::default()).await
 }
 
+/// The objects of a kind that labels select, everywhere.
+pub async fn labelled(cx: &Ctx, kind: Kind, labels: &str) -> Checked<Vec<DynamicObject>> {
+    list(kind.api(cx, None), &ListParams::default().labels(labels)).await
+}
+
 async fn list(api: Api<DynamicObject>, how: &ListParams) -> Checked<Vec<DynamicObject>> {
     match api.list(how).await {
         Ok(list) => Ok(list.items),

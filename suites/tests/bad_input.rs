@@ -15,6 +15,8 @@ mod kubeconfigs;
 mod manifests;
 #[path = "bad_input/outputs.rs"]
 mod outputs;
+#[path = "bad_input/pipelines.rs"]
+mod pipelines;
 #[path = "bad_input/platform.rs"]
 mod platform;
 #[path = "bad_input/probes.rs"]

@@ -31,6 +31,8 @@ Examples:
       install rendered manifests into the embedded platform and judge it
   cargo test --test conformance -- login::
       run the checks whose names contain login::
+  cargo test --test conformance -- --pipeline train.yaml KFP-070
+      run a compiled pipeline of your own to its end
   cargo test --test conformance -- --explain GWY-001
       what a check checks, why, how to fix, how to reproduce
 

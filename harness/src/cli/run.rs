@@ -17,7 +17,7 @@ use super::{report_folder, shard};
 use crate::check::Suite;
 use crate::config::{Cluster, Options, RunOptions};
 use crate::context::User;
-use crate::engine::{self, Selection, Threads};
+use crate::engine::{self, GivenPipeline, Selection, Threads};
 use crate::{exit, signals};
 
 /// What a run needs to know.
@@ -29,6 +29,8 @@ pub(super) struct Run {
     pub(super) others: Option<Vec<User>>,
     /// An Experiment of the user's own.
     pub(super) experiment: Option<serde_json::Value>,
+    /// A pipeline of the user's own.
+    pub(super) pipeline: Option<GivenPipeline>,
     /// A platform that is there already.
     pub(super) ready: Mutex<Option<Ready>>,
 }
@@ -119,6 +121,7 @@ impl Run {
         environment.notes.extend(self.left_out());
         environment.probe_image.clone_from(&self.options.run.probe_image);
         environment.experiment.clone_from(&self.experiment);
+        environment.pipeline.clone_from(&self.pipeline);
         environment.read_only = self.options.run.read_only;
         environment.keep = self.options.run.keep;
         environment.profiles = self.options.run.profile.iter().map(|profile| profile.name().to_owned()).collect();

@@ -168,6 +168,15 @@ pub struct RunOptions {
     #[arg(long, env = "CONFORMANCE_EXPERIMENT", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub experiment: Option<PathBuf>,
 
+    /// A compiled pipeline of your own (what `kfp dsl compile` writes) that is to run to its end, in the user's namespace
+    #[arg(long, env = "CONFORMANCE_PIPELINE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub pipeline: Option<PathBuf>,
+
+    /// How long that pipeline may run before it is terminated: at most an hour
+    #[arg(long, env = "CONFORMANCE_PIPELINE_WITHIN", value_name = "SECONDS", default_value_t = 3600)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=3600))]
+    pub pipeline_within: u16,
+
     /// Print without colours
     #[arg(long, env = "CONFORMANCE_NO_COLOR", value_parser = BoolishValueParser::new())]
     pub no_color: bool,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clusters::versions::Version;
 use clusters::versions::credentials::{DEFAULT_PASSWORD, EMBEDDED_USERS};
@@ -38,6 +39,8 @@ pub struct Environment {
     pub others: Vec<User>,
     /// An Experiment of the user's own, to be tried as an acceptance case.
     pub experiment: Option<serde_json::Value>,
+    /// A pipeline of the user's own, to be tried as an acceptance case.
+    pub pipeline: Option<GivenPipeline>,
     /// The parts of the platform that the site is said to leave out.
     pub without: Vec<&'static Part>,
     /// The image of the pods that send requests inside the cluster, if not one of the platform's.
@@ -76,6 +79,15 @@ pub struct Environment {
     pub checks_on: Option<Handle>,
 }
 
+/// A pipeline of the user's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenPipeline {
+    /// Its file, as it is: YAML of one or two documents.
+    pub text: String,
+    /// How long it may run.
+    pub within: Duration,
+}
+
 impl Environment {
     /// The defaults: four checks a core but at least 32, clean-up, no event log.
     #[must_use]
@@ -95,6 +107,7 @@ impl Environment {
             user,
             others,
             experiment: None,
+            pipeline: None,
             without: Vec::new(),
             probe_image: None,
             jobs: default_jobs(),

@@ -27,7 +27,7 @@ use reports::model::{Check, Note, Results};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub use environment::{Environment, default_jobs};
+pub use environment::{Environment, GivenPipeline, default_jobs};
 pub use journal::{EVENT_LOG, Journal};
 pub use results::blank;
 pub use selection::Selection;

@@ -248,7 +248,8 @@ impl Applied {
     }
 
     async fn switch(&mut self, switch: &str) -> Result<(), FaultError> {
-        let patch = json!({"data": {switch: "true"}});
+        let (name, value) = switch.split_once('=').unwrap_or((switch, "true"));
+        let patch = json!({"data": {name: value}});
         if let Ok((served, before)) = self.find(&SWITCHES).await {
             return self.merge(served, before, &patch).await;
         }

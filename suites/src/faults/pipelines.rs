@@ -187,3 +187,11 @@ pub static SCHEDULES_STOPPED: Fault = fault(
     "The controller of recurring runs is scaled to zero",
     &[Change::Merge(deployment("kubeflow", "ml-pipeline-scheduledworkflow"), STOPPED)],
 );
+
+/// The registry of a run's images is out of reach.
+pub static IMAGES_CUT_OFF: Fault = fault(
+    "kfp-images-cut-off",
+    "The nodes cannot pull the image of the suite's pipelines",
+    &[Change::Switch("image-cannot-be-pulled=busybox")],
+)
+.shows("busybox");

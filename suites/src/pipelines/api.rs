@@ -105,6 +105,10 @@ impl Reply {
         match (self.body["code"].as_i64(), detail) {
             (Some(code), "") => format!("{}, code {code}: {}", self.answer.status, text(&self.body, "/message")),
             (Some(code), detail) => format!("{}, code {code}: {detail}", self.answer.status),
+            // The server of uploads has words of its own, the reason last.
+            _ if !text(&self.body, "/error_message").is_empty() => {
+                format!("{}: {}", self.answer.status, text(&self.body, "/error_message"))
+            }
             _ => format!("{} ({})", who(&self.answer), self.answer.summary()),
         }
     }

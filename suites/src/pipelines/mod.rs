@@ -7,6 +7,7 @@ pub mod access;
 pub mod again;
 pub mod api;
 pub mod experiments;
+pub mod given;
 pub mod health;
 pub mod leftovers;
 pub mod members;
@@ -31,6 +32,7 @@ pub static SUITE: Suite = Suite {
         recurring::CHECKS,
         again::CHECKS,
         members::CHECKS,
+        given::CHECKS,
     ],
 };
 

@@ -22,6 +22,8 @@ pub const RUN_WITHIN: Duration = Duration::from_secs(300);
 pub const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 /// How often is looked.
 pub const EVERY: Duration = Duration::from_millis(100);
+/// Why a container waits that will not get its image: the kubelet has tried more than once.
+const NO_IMAGE: [&str; 3] = ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
 /// How long a run is waited for before it is asked what keeps it: that takes a dozen calls, and short runs are over by then.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -154,9 +156,14 @@ pub async fn upload(cx: &Ctx, query: &str, file: &str, content: &str) -> Checked
 
 /// Uploads the smallest pipeline under a name of this check's; yields ids of pipeline and version.
 pub async fn uploaded(cx: &Ctx, namespace: &str) -> Checked<(String, String)> {
+    uploaded_as(cx, namespace, "smallest.json", &smallest(cx).to_string()).await
+}
+
+/// Uploads a pipeline under a name of this check's; yields ids of pipeline and version.
+pub async fn uploaded_as(cx: &Ctx, namespace: &str, file: &str, content: &str) -> Checked<(String, String)> {
     let name = named(cx, "pipe");
     let query = format!("upload?name={name}&namespace={namespace}");
-    let found = upload(cx, &query, "smallest.json", &smallest(cx).to_string()).await?.ok(cx).await?;
+    let found = upload(cx, &query, file, content).await?.ok(cx).await?;
     let pipeline = text(&found, "/pipeline_id").to_owned();
     remove_afterwards(cx, &format!("/pipelines/{pipeline}")).await?;
     let versions = api::get(cx, &format!("/pipelines/{pipeline}/versions")).await?;
@@ -175,11 +182,25 @@ pub async fn run(cx: &Ctx, experiment: &str, pipeline: &Value) -> Checked<String
 
 /// Waits until a run is in one of these states; a run that has ended otherwise is not waited for.
 pub async fn until(cx: &Ctx, run: &str, wanted: &'static [&'static str], within: Duration) -> Checked<Value> {
+    until_every(cx, run, wanted, Wait { within, every: EVERY }).await
+}
+
+/// How long a run is waited for, and how often it is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait {
+    /// The bound.
+    pub within: Duration,
+    /// The time between two looks.
+    pub every: Duration,
+}
+
+/// As [`until`], at a pace of one's own.
+pub async fn until_every(cx: &Ctx, run: &str, wanted: &'static [&'static str], how: Wait) -> Checked<Value> {
     let path = format!("/runs/{run}");
     let wait = format!("the run is {}", wanted.join(" or "));
     let begun = Instant::now();
     let looked = cx
-        .eventually(&wait, within, EVERY, || {
+        .eventually(&wait, how.within, how.every, || {
             let (cx, path) = (cx.clone(), path.clone());
             Box::pin(async move {
                 let found = api::get(&cx, &path).await?;
@@ -196,6 +217,11 @@ pub async fn until(cx: &Ctx, run: &str, wanted: &'static [&'static str], within:
                 }
                 if begun.elapsed() < PATIENCE {
                     return Ok(Seen::NotYet(format!("state {state}")));
+                }
+                if wanted == ["SUCCEEDED"]
+                    && let Some(stop) = without_image(&cx, run).await?
+                {
+                    return Err(stop);
                 }
                 stalled(&cx, &state).await
             }) as BoxFuture<'_, Checked<Seen<Value>>>
@@ -216,6 +242,29 @@ async fn stalled(cx: &Ctx, state: &str) -> Checked<Seen<Value>> {
         }
         None => Ok(Seen::NotYet(format!("state {state}"))),
     }
+}
+
+/// What keeps a run from ever succeeding: a container of its pods that gets no image.
+async fn without_image(cx: &Ctx, run: &str) -> Checked<Option<Stop>> {
+    for pod in objects::labelled(cx, objects::POD, &format!("pipeline/runid={run}")).await? {
+        let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
+        for status in lists.iter().flat_map(|list| objects::items(&pod.data, list)) {
+            let (reason, message) = (text(status, "/state/waiting/reason"), text(status, "/state/waiting/message"));
+            if NO_IMAGE.contains(&reason) {
+                let (container, image) = (text(status, "/name"), text(status, "/image"));
+                let stop = Stop::failed(
+                    "each container of the run gets its image",
+                    format!("container {container} waits: {reason}: {message}"),
+                );
+                let stop = stop
+                    .at(format!("Pod {}", objects::place(&pod)))
+                    .because(format!("the nodes cannot pull image {image}"))
+                    .fix("mirror the image or name another; --plan --images lists those that the suite itself starts");
+                return Ok(Some(stop));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What keeps runs from going on, or the API from knowing.

@@ -2,7 +2,7 @@
 //! Succeeded or Failed; Error if the account is missing.
 //!
 //! How long a Workflow takes and how it ends, its containers' commands tell, one after the other, as those of any pod
-//! here; one whose image cannot be pulled runs until it is stopped. What the steps of a run do is done when that time is
+//! here; one whose image cannot be pulled runs, and its pod waits, until it is stopped. What the steps of a run do is done when that time is
 //! over ([`perform`]); the pods that they leave have ended. Facts: argo-workflows v3.4.17 as the
 //! real controller was seen to act.
 
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::operators;
 use super::owned::write_status;
 use super::reconciler::{Controller, Next};
-use crate::actors::pipelines::steps::{Failure, Outcome, perform};
+use crate::actors::pipelines::steps::{Failure, Outcome, begin, perform, stop};
 use crate::actors::pipelines::workflows::{GROUP, RUN_LABEL};
 use crate::kubelet::{images, programs};
 use crate::object::{label, list, name, text, uid};
@@ -60,6 +60,7 @@ fn reconcile(world: &World, key: &Key) -> Next {
         return Next::Wait;
     }
     if workflow.pointer("/spec/activeDeadlineSeconds") == Some(&json!(0)) {
+        stop(world, &workflow);
         end(world, key, &workflow, "Failed", "workflow shutdown with strategy:  Terminate", &[]);
         return Next::Wait;
     }
@@ -70,7 +71,13 @@ fn reconcile(world: &World, key: &Key) -> Next {
         write_status(world, key, json!({"phase": "Running", "startedAt": at, "finishedAt": null, "nodes": nodes}));
         return Next::After(SHORTEST);
     }
-    let Some((lasts, code)) = work(world, &workflow) else { return Next::Wait };
+    let (lasts, code) = match work(world, &workflow) {
+        Ok(work) => work,
+        Err(container) => {
+            begin(world, &workflow, &container);
+            return Next::Wait;
+        }
+    };
     let left = lasts.max(SHORTEST).saturating_sub(begun.elapsed());
     if !left.is_zero() {
         return Next::After(left);
@@ -110,20 +117,23 @@ fn end(world: &World, key: &Key, workflow: &Value, phase: &str, message: &str, c
     world.memory.forget(uid(workflow));
 }
 
-/// How long the containers take in all, and the first exit code that is not 0; nothing if one never starts or ends.
-fn work(world: &World, workflow: &Value) -> Option<(Duration, i64)> {
+/// How long the containers take in all, and the first exit code that is not 0.
+///
+/// # Errors
+/// A container never starts or ends: this one.
+fn work(world: &World, workflow: &Value) -> Result<(Duration, i64), Value> {
     let mut all = (Duration::ZERO, 0);
     for container in implementations(workflow) {
         if images::pull_problem(&world.store, text(&container, "/image")).is_some() {
-            return None;
+            return Err(container);
         }
-        let (lasts, code) = programs::ending(&container)?;
+        let Some((lasts, code)) = programs::ending(&container) else { return Err(container) };
         all.0 += lasts;
         if code != 0 {
-            return Some((all.0, code));
+            return Ok((all.0, code));
         }
     }
-    Some(all)
+    Ok(all)
 }
 
 /// The containers that the Workflow's arguments describe.

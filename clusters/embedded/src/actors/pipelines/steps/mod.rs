@@ -80,6 +80,16 @@ pub fn perform(world: &World, workflow: &Value, code: impl Fn(&Value) -> i64) ->
     outcome
 }
 
+/// Begins the pod of a container of a Workflow that does not come to its end.
+pub fn begin(world: &World, workflow: &Value, container: &Value) {
+    pods::begin(world, &Run::of(workflow), container);
+}
+
+/// Stops the pod that [`begin`] has begun.
+pub fn stop(world: &World, workflow: &Value) {
+    pods::stop(world, &Run::of(workflow));
+}
+
 /// A run, as its Workflow has it.
 struct Run<'a> {
     workflow: &'a Value,

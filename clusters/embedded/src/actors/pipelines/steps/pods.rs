@@ -17,6 +17,45 @@ pub(super) const DAG_DRIVER: &str = "system-dag-driver";
 pub(super) const CONTAINER_DRIVER: &str = "system-container-driver";
 pub(super) const IMPLEMENTATION: &str = "system-container-impl";
 
+/// Begins the pod of a container that does not come to its end: its image cannot be pulled, or its command goes on for ever.
+/// What becomes of it is the kubelet's business, as with any pod.
+pub(super) fn begin(world: &World, run: &Run<'_>, container: &Value) {
+    let pod = unended(run.workflow);
+    let key = Key::new("", "pods", run.namespace, &pod);
+    if world.store.get(&key).is_some() {
+        return;
+    }
+    let object = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": pod, "namespace": run.namespace,
+            "labels": {
+                "pipeline/runid": run.id, "pipelines.kubeflow.org/v2_component": "true",
+                "workflows.argoproj.io/completed": "false", "workflows.argoproj.io/workflow": name(run.workflow),
+            },
+            "annotations": {"pipelines.kubeflow.org/v2_component": "true", "sidecar.istio.io/inject": "false"},
+            "ownerReferences": [controller_reference(run.workflow, "argoproj.io/v1alpha1", "Workflow")],
+        },
+        "spec": {
+            "serviceAccountName": run.account, "restartPolicy": "Never",
+            "containers": [{"name": "main", "image": text(container, "/image"), "command": container["command"],
+                "args": container["args"]}],
+        },
+    });
+    if let Err(error) = world.store.create(&key, object) {
+        tracing::debug!(%error, "no pod is begun");
+    }
+}
+
+/// Stops the pod that [`begin`] has begun.
+pub(super) fn stop(world: &World, run: &Run<'_>) {
+    let _gone = world.store.delete(&Key::new("", "pods", run.namespace, &unended(run.workflow)));
+}
+
+fn unended(workflow: &Value) -> String {
+    format!("{}-{IMPLEMENTATION}-0", name(workflow))
+}
+
 /// Leaves a pod; yields its name.
 pub(super) fn leave(
     world: &World,
