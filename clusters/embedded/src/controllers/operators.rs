@@ -23,14 +23,16 @@ pub(super) fn container<'a>(pod: &'a Value, images: &[&str]) -> Option<&'a Value
     })
 }
 
-/// Whether a change is a program's pod becoming ready: the program then looks at everything that it is for.
+/// Whether a change is a program's pod becoming ready, or going: whichever pod leads then looks at everything that it is for
+/// (client-go `tools/leaderelection`), by its own settings. In a rollout the new pod is ready before the old one has gone.
 pub(super) fn begins(change: &Change, images: &[&str]) -> bool {
-    change.key.group.is_empty()
-        && change.key.plural == "pods"
-        && change.kind != ChangeKind::Deleted
-        && container(&change.object, images).is_some()
-        && is_ready(&change.object)
-        && change.before.as_ref().is_none_or(|before| !is_ready(before))
+    let is_pod = change.key.group.is_empty() && change.key.plural == "pods";
+    if !is_pod || container(&change.object, images).is_none() {
+        return false;
+    }
+    let was = change.before.as_ref().is_some_and(|before| is_ready(before));
+    let is = change.kind != ChangeKind::Deleted && is_ready(&change.object);
+    was != is
 }
 
 /// The keys of all objects of a resource.
