@@ -188,12 +188,31 @@ pub async fn delete(cx: &Ctx, kind: Kind, namespace: &str, name: &str) -> Checke
     }
 }
 
-/// The first object whose name begins so: kustomize ends names of ConfigMaps and Secrets with a hash.
-pub async fn beginning(cx: &Ctx, kind: Kind, namespace: &str, prefix: &str) -> Checked<Option<DynamicObject>> {
-    let mut found = within(cx, kind, namespace).await?;
+/// The ConfigMap of the namespace kubeflow whose name begins so and that a Deployment's pods refer to: kustomize ends such names with
+/// a hash, and an upgrade by apply leaves the earlier ones. Where the Deployment refers to none, the first.
+pub async fn config_of(cx: &Ctx, deployment: &str, prefix: &str) -> Checked<Option<DynamicObject>> {
+    let workload = get(cx, DEPLOYMENT, "kubeflow", deployment).await?;
+    let template = workload.as_ref().and_then(|workload| workload.data.pointer("/spec/template"));
+    let mut found = within(cx, CONFIG_MAP, "kubeflow").await?;
     found.retain(|object| name(object).starts_with(prefix));
     found.sort_by(|a, b| name(a).cmp(name(b)));
-    Ok(found.into_iter().next())
+    match template.and_then(|template| referred(template, prefix)) {
+        Some(used) => Ok(found.into_iter().find(|object| name(object) == used)),
+        None => Ok(found.into_iter().next()),
+    }
+}
+
+/// The first ConfigMap that part of a pod refers to and whose name begins so.
+fn referred<'a>(part: &'a Value, prefix: &str) -> Option<&'a str> {
+    match part {
+        Value::Array(parts) => parts.iter().find_map(|part| referred(part, prefix)),
+        Value::Object(fields) => fields.iter().find_map(|(field, value)| {
+            let refers = matches!(field.as_str(), "configMap" | "configMapRef" | "configMapKeyRef");
+            let named = value["name"].as_str().filter(|name| refers && name.starts_with(prefix));
+            named.or_else(|| referred(value, prefix))
+        }),
+        _ => None,
+    }
 }
 
 /// Its name.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::applications::App;
 use crate::dashboard::workgroup;
 use crate::gateway::diagnose::{self, blame};
-use crate::objects::{self, CONFIG_MAP, config_value};
+use crate::objects::{self, config_value};
 use crate::profiles::contents;
 use crate::recognise::who;
 use crate::tenants;
@@ -108,7 +108,7 @@ pub(crate) async fn not_served(cx: &Ctx, answer: &Answer, wanted: &str) -> Stop 
 
 /// What makes KFAM take the run's user for its administrator.
 pub(crate) async fn administrator(cx: &Ctx, stop: Stop) -> Checked<Stop> {
-    let config = objects::beginning(cx, CONFIG_MAP, "kubeflow", "profiles-config").await?;
+    let config = objects::config_of(cx, "profiles-deployment", "profiles-config").await?;
     let Some(config) = config.filter(|config| config_value(config, "ADMIN") == Some(cx.user().email.as_str())) else {
         return Ok(stop.because(format!(
             "KFAM (Deployment kubeflow/profiles-deployment) does not ask who sends a request, or does not see it in {USERID_HEADER}"

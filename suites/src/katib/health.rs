@@ -264,7 +264,7 @@ async fn labelled(cx: &Ctx) -> Checked {
     if trouble::labelled(cx, &namespace).await? {
         return Ok(());
     }
-    let config = objects::beginning(cx, CONFIG_MAP, "kubeflow", "namespace-labels-data").await?;
+    let config = objects::config_of(cx, "profiles-deployment", "namespace-labels-data").await?;
     let source = config.as_ref().map_or("namespace-labels-data", objects::name).to_owned();
     Err(Stop::failed(
         format!("namespace {namespace} has katib.kubeflow.org/metrics-collector-injection=enabled"),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::server::{BOUND, Notebook, shared};
 use crate::applications::App;
 use crate::faults::{gateway, workspaces as faults};
-use crate::objects::{self, CONFIG_MAP, MUTATING, POD, config_value, items, text};
+use crate::objects::{self, MUTATING, POD, config_value, items, text};
 use crate::tenants;
 use crate::workspaces::client::{Client, guards_changes, lists_own_alone};
 use crate::workspaces::place::{self, EVERY};
@@ -133,7 +133,7 @@ pub static CHECKS: &[Check] = &[
 async fn defaults(cx: &Ctx) -> Checked {
     let client = Client::open(cx, App::Jupyter).await?;
     let answer = client.ask("/api/config").await?;
-    let config = objects::beginning(cx, CONFIG_MAP, "kubeflow", "jupyter-web-app-config").await?;
+    let config = objects::config_of(cx, "jupyter-web-app-deployment", "jupyter-web-app-config").await?;
     let written = config.as_ref().and_then(|config| config_value(config, "spawner_ui_config.yaml"));
     let written: Option<Value> = written.and_then(|text| serde_saphyr::from_str(text).ok());
     let written = written.and_then(|mut file| file.get_mut("spawnerFormDefaults").map(Value::take));

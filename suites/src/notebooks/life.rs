@@ -12,7 +12,7 @@ use serde_json::json;
 use super::server::{BOUND, Notebook, READY_WITHIN, Server, is_server};
 use crate::applications::App;
 use crate::faults::workspaces as faults;
-use crate::objects::{self, CLAIM, CONFIG_MAP, NOTEBOOK, POD, SERVICE, STATEFUL_SET, VIRTUAL_SERVICE, items, text};
+use crate::objects::{self, CLAIM, NOTEBOOK, POD, SERVICE, STATEFUL_SET, VIRTUAL_SERVICE, items, text};
 use crate::recognise::who;
 use crate::workspaces::client::Client;
 use crate::workspaces::opening::KNOWN_WITHIN;
@@ -97,7 +97,7 @@ async fn stopped_and_started(cx: &Ctx, notebook: &Notebook) -> Checked {
     let stop = Stop::failed(format!("{file} still says {content:?} after stop and start"), actual).at(at);
     Err(match home(cx, notebook).await? {
         Some(volume) => {
-            let config = objects::beginning(cx, CONFIG_MAP, "kubeflow", "jupyter-web-app-config").await?;
+            let config = objects::config_of(cx, "jupyter-web-app-deployment", "jupyter-web-app-config").await?;
             let name = config.as_ref().map_or("jupyter-web-app-config", objects::name).to_owned();
             stop.because(format!(
                 "the home directory is on no claim, but on {volume}: workspaceVolume of ConfigMap kubeflow/{name}"
