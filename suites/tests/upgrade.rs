@@ -1,7 +1,11 @@
-//! From release to release on one cluster: what users have survives, and what an earlier release leaves behind is told and
-//! can be taken away.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+//! From release to release on one cluster: what users have survives, what an earlier release leaves behind is told and can be
+//! taken away, and all checks that change nothing come out before as after, but for those that only one contract has.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 #![cfg(feature = "embedded")]
+
+#[path = "bad_input/program.rs"]
+#[allow(dead_code, reason = "shared with the tests of bad input")]
+mod program;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +17,9 @@ use clusters::migrate::{self, Comparison, Preflight, Snapshot, State};
 use clusters::versions::{self, Version};
 use clusters::{Embedded, Provided, Provider as _};
 use http::Request;
+use program::Program;
+use reports::comparison::{Change as Changed, Comparison as Differences};
+use reports::model::{Outcome, Results};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +82,51 @@ async fn delete_the_binding(provided: &Provided, client: &kube::Client, manifest
     client.request::<Value>(Request::delete(path).body(Vec::new()).expect("a request")).await.expect("it is deleted");
 }
 
+/// The probe set: every check that changes nothing, as a person asks them of a cluster that there is.
+fn probed(provided: &Provided) -> Results {
+    let mut program = Program::new(&["run", "--cluster", "existing", "--context", "embedded", "--read-only"]);
+    let kubeconfig = program.file("kubeconfig", provided.kubeconfig.as_deref().expect("a kubeconfig"));
+    let gateway = provided.target.gateway.as_ref().expect("a gateway").as_str();
+    let reports = program.reports();
+    program
+        .command
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .args(["--gateway-url", gateway])
+        .arg("--report-dir")
+        .arg(reports);
+    program.ends().results()
+}
+
+/// The reports side by side, as `report compare` tells them to a machine.
+fn compared(before: &Results, after: &Results) -> Differences {
+    let folder = tempfile::tempdir().unwrap();
+    let side = |name: &str, results: &Results| {
+        let folder = folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        reports::files::write_all(results, &folder).unwrap();
+        folder
+    };
+    let mut program = Program::new(&["report", "compare", "--format", "json"]);
+    program.command.arg(side("before", before)).arg(side("after", after));
+    let ran = program.ends();
+    let differences = Differences::of(before, after);
+    assert_eq!(ran.code, if differences.is_worse() { 101 } else { 0 }, "{ran:#?}");
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap(), serde_json::to_value(&differences).unwrap());
+    let passed = after.checks.iter().filter(|check| check.outcome == Outcome::Passed).count();
+    assert!(passed > 140, "{passed} checks passed");
+    differences
+}
+
+/// Nothing came out otherwise but checks that only the later contract has, and those that only the earlier one had.
+fn only(differences: &Differences, judged: &[&str], no_longer: &[&str]) {
+    let ids = |changes: &[Changed]| changes.iter().map(|change| change.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&differences.newly_judged), judged, "{}", differences.text());
+    assert_eq!(ids(&differences.no_longer_applicable), no_longer, "{}", differences.text());
+    let worse = [&differences.regressed, &differences.newly_skipped, &differences.still_failing, &differences.fixed];
+    assert!(worse.iter().all(|changes| changes.is_empty()), "{}", differences.text());
+}
+
 async fn upgrade(provided: &Provided, client: &kube::Client, manifests: &Manifests, to: &'static Version) -> Preflight {
     let installer = Installer::new(&provided.target.kube).expect("an installer");
     let installed = installer.install(manifests, &CancellationToken::new()).await.expect("it installs");
@@ -92,6 +144,8 @@ async fn what_users_have_survives_and_what_is_left_behind_is_told_and_taken_away
     let before = Snapshot::take(&client, "embedded").await.expect("readable");
     let count = |title: &str| before.items.get(title).map_or(0, Vec::len);
     assert_eq!((before.state, count("profiles")), (State::Platform, 2), "{}", before.table());
+
+    let on_8 = probed(&provided);
 
     let to = named("1.9.1");
     let found = upgrade(&provided, &client, &load(&folder, "1.9.1").await, to).await;
@@ -120,6 +174,13 @@ async fn what_users_have_survives_and_what_is_left_behind_is_told_and_taken_away
     let found = migrate::preflight(&client, "embedded", to).await.expect("readable");
     assert_eq!((found.state, found.remnants.len()), (State::Platform, 0), "{}", found.table());
 
+    let on_9 = probed(&provided);
+    let differences = compared(&on_8, &on_9);
+    let judged = ["AUT-030", "AUT-031", "AUT-044", "AUT-045"];
+    only(&differences, &judged, &["AUT-051"]);
+    let gone = |id: &str| differences.gone_findings.iter().any(|finding| finding.starts_with(id));
+    assert!(gone("GWY-020") && gone("IDN-014"), "{}", differences.text());
+
     let manifests = load(&folder, "1.10.2").await;
     delete_the_binding(&provided, &client, &manifests).await;
     let found = upgrade(&provided, &client, &manifests, named("1.10.2")).await;
@@ -129,4 +190,7 @@ async fn what_users_have_survives_and_what_is_left_behind_is_told_and_taken_away
     assert!(comparison.items["profiles"].gone.is_empty(), "{}", comparison.table());
     let gone = &comparison.items["volume claims"].gone;
     assert!(gone.len() == 1 && gone[0].contains("istio-system/authservice-pvc"), "{}", comparison.table());
+
+    let on_10 = probed(&provided);
+    only(&compared(&on_9, &on_10), &[], &[]);
 }
