@@ -1,4 +1,4 @@
-//! Tenants are kept apart: strangers are refused, viewers look, editors work, and nobody comes without a name.
+//! Tenants are kept apart: strangers are refused, and nobody comes without a name.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use harness::{Check, Checked, Ctx, Explain, Level, Profile, Severity, Stop, chec
 use http::Method;
 use serde_json::Value;
 
-use super::experiments::{EVERY, SQUARE, experiment, gone, home, installed, named};
+use super::experiments::{EVERY, SQUARE, experiment, home, named};
 use super::{server, trouble};
-use crate::contributors::grant;
 use crate::faults::katib as faults;
 use crate::gateway::diagnose::Cause;
-use crate::objects::{self, CLUSTER_ROLE, DEPLOYMENT, EXPERIMENT, items, text, variable};
+use crate::objects::{self, DEPLOYMENT, EXPERIMENT, items, text, variable};
 use crate::reach;
 use crate::recognise::who;
-use crate::rights::{self, Ask, Expected};
 use crate::tenants;
 
-const TENANCY: &[Profile] = &[Profile::Katib, Profile::Tenancy, Profile::Security];
+/// What they are about.
+pub(super) const TENANCY: &[Profile] = &[Profile::Katib, Profile::Tenancy, Profile::Security];
 const AUTHORIZATION: &str = "pkg/ui/v1beta1/authzn.go";
 /// How long a grant may take to show.
-const SHOWS_WITHIN: Duration = Duration::from_secs(15);
-const EXPERIMENTS: &str = "kubeflow.org/v1beta1/experiments";
+pub(super) const SHOWS_WITHIN: Duration = Duration::from_secs(15);
+/// The kind, as the UI server names it in a refusal.
+pub(super) const EXPERIMENTS: &str = "kubeflow.org/v1beta1/experiments";
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -125,67 +125,10 @@ pub static CHECKS: &[Check] = &[
     .within(Seconds(60))
     .writes()
     .breaks_on(&[&faults::OPEN_A, &faults::OPEN_B]),
-    check(
-        "KAT-075",
-        "A viewer sees the experiments of a namespace and makes none",
-        Level::Must,
-        source("kubeflow/manifests", "ClusterRole kubeflow-katib-view"),
-        |cx| Box::pin(viewer(cx)),
-    )
-    .explain(Explain {
-        what: "Let in as a viewer, the user is shown the experiments of somebody else's namespace; to make one there is \
-               refused with 403.",
-        why: "Viewers are let in to look.",
-        fix: "Look at ClusterRole kubeflow-katib-view, and at what is gathered into kubeflow-view.",
-        reproduce: "kubectl auth can-i create experiments.kubeflow.org -n NAMESPACE --as VIEWER",
-    })
-    .profiles(TENANCY)
-    .after(&["KAT-070"])
-    .within(Seconds(120))
-    .writes()
-    .breaks_on(&[&faults::VIEWERS_MAKE_EXPERIMENTS]),
-    check(
-        "KAT-076",
-        "An editor makes and deletes experiments in a namespace",
-        Level::Must,
-        source("kubeflow/manifests", "ClusterRole kubeflow-katib-edit"),
-        |cx| Box::pin(editor(cx)),
-    )
-    .explain(Explain {
-        what: "Let in as an editor, the user makes an experiment in somebody else's namespace through the UI server, sees it \
-               there, and deletes it.",
-        why: "Teams tune together.",
-        fix: "Look at ClusterRole kubeflow-katib-edit, and at what is gathered into kubeflow-edit.",
-        reproduce: "kubectl auth can-i create experiments.kubeflow.org -n NAMESPACE --as EDITOR",
-    })
-    .profiles(TENANCY)
-    .after(&["KAT-070"])
-    .within(Seconds(200))
-    .writes()
-    .breaks_on(&[&faults::EDITORS_MAKE_NOTHING]),
-    check(
-        "KAT-077",
-        "A notebook's account may make experiments in its namespace, and a viewer's account none",
-        Level::Must,
-        source("kubeflow/katib", "issue 843: default-editor may not create experiments"),
-        |cx| Box::pin(accounts(cx)),
-    )
-    .explain(Explain {
-        what: "The API allows account default-editor to create, list and delete experiments and to read trials in its own \
-               namespace, and neither there nor elsewhere what it should not; default-viewer may only look.",
-        why: "Katib's SDK works with the account of the notebook.",
-        fix: "Look at the aggregation labels of ClusterRoles kubeflow-katib-edit and kubeflow-katib-view.",
-        reproduce: "kubectl auth can-i create experiments.kubeflow.org -n NAMESPACE --as \
-                    system:serviceaccount:NAMESPACE:default-editor",
-    })
-    .profiles(TENANCY)
-    .after(&["PRF-020"])
-    .within(Seconds(90))
-    .writes()
-    .breaks_on(&[&faults::EDITORS_MAKE_NOTHING, &faults::VIEWERS_MAKE_EXPERIMENTS]),
 ];
 
-fn list(namespace: &str) -> String {
+/// The path of a namespace's list.
+pub(super) fn list(namespace: &str) -> String {
     format!("fetch_experiments/?namespace={namespace}")
 }
 
@@ -226,7 +169,7 @@ async fn served(cx: &Ctx) -> Checked {
 }
 
 /// Fails unless the UI server itself refused the user.
-async fn refused(cx: &Ctx, answer: &Answer, verb: &str, namespace: &str) -> Checked {
+pub(super) async fn refused(cx: &Ctx, answer: &Answer, verb: &str, namespace: &str) -> Checked {
     let wanted = format!("User: {} is not authorized to {verb}", cx.user().email);
     let place = if namespace.is_empty() { String::new() } else { format!(" in namespace: {namespace}") };
     let said = server::said(answer).unwrap_or_default();
@@ -275,7 +218,7 @@ async fn foreign_list(cx: &Ctx) -> Checked {
 }
 
 /// Tries to make an experiment, which is removed if it is made.
-async fn make(cx: &Ctx, experiment: &Value) -> Checked<Answer> {
+pub(super) async fn make(cx: &Ctx, experiment: &Value) -> Checked<Answer> {
     let (namespace, called) =
         (text(experiment, "/metadata/namespace").to_owned(), text(experiment, "/metadata/name").to_owned());
     let (owner, at) = (cx.clone(), (namespace.clone(), called.clone()));
@@ -338,95 +281,4 @@ async fn nameless(cx: &Ctx) -> Checked {
             "{guard} lets everybody in, and APP_DISABLE_AUTH of Deployment kubeflow/katib-ui is not false"
         ))
         .fix("restore the guard (see AUT-001), and set APP_DISABLE_AUTH to false"))
-}
-
-/// A namespace of somebody else, in which the user has a role; until the list shows.
-async fn member(cx: &Ctx, role: &str) -> Checked<String> {
-    installed(cx)?;
-    let what = format!("kat-{role}-{}", cx.check().id.trim_start_matches("KAT-"));
-    let place = tenants::tenant(cx, &what, &tenants::somebody(cx, &what)).await?;
-    grant(cx, &place, &cx.user().email.clone(), role).await?;
-    let shows = format!("the experiments of {place} are shown to a member");
-    cx.eventually(&shows, SHOWS_WITHIN, EVERY, || {
-        let path = list(&place);
-        Box::pin(async move {
-            let answer = server::call(cx, Method::GET, &path, None).await?;
-            let shown =
-                answer.status.is_success() && answer.json().is_some_and(|json| json.is_array() || json.is_null());
-            Ok(if shown { Seen::Yes(()) } else { Seen::NotYet(server::told(&answer)) })
-        })
-    })
-    .await?;
-    Ok(place)
-}
-
-async fn viewer(cx: &Ctx) -> Checked {
-    let place = member(cx, "view").await?;
-    let answer = make(cx, &experiment(&place, &named(cx, "viewed"), "random", 3, SQUARE)).await?;
-    match refused(cx, &answer, &format!("create {EXPERIMENTS}"), &place).await {
-        Err(stop @ Stop::Failed(_)) if answer.status.is_success() => {
-            Err(stop
-                .because("ClusterRole kubeflow-katib-view, gathered into kubeflow-view, lets viewers make experiments"))
-        }
-        judged => judged,
-    }
-}
-
-async fn editor(cx: &Ctx) -> Checked {
-    let place = member(cx, "edit").await?;
-    let called = named(cx, "edited");
-    let answer = make(cx, &experiment(&place, &called, "random", 3, SQUARE)).await?;
-    if !answer.status.is_success() {
-        let stop = server::unserved(cx, &answer, "an editor makes an experiment").await;
-        return Err(match emptied(cx, "kubeflow-katib-edit").await? {
-            Some(cause) => stop.because(cause.what).fix(cause.fix),
-            None => stop,
-        });
-    }
-    let found = server::fetch(cx, &format!("fetch_experiment/?experimentName={called}&namespace={place}")).await?;
-    if text(&found, "/metadata/name") != called {
-        return Err(Stop::failed(format!("experiment {called}"), format!("{found:.200}")));
-    }
-    server::remove(cx, &place, &called).await?;
-    gone(cx, (&place, &called)).await
-}
-
-/// Whether a role of Katib's lacks the rights on experiments.
-async fn emptied(cx: &Ctx, role: &str) -> Checked<Option<Cause>> {
-    let found = objects::get(cx, CLUSTER_ROLE, "", role).await?;
-    let rules = found.as_ref().map(|found| items(&found.data, "/rules")).unwrap_or_default();
-    let has = rules.iter().any(|rule| {
-        items(rule, "/resources").iter().any(|one| one == "experiments")
-            && items(rule, "/verbs").iter().any(|one| one == "create")
-    });
-    Ok((!has).then(|| {
-        Cause::new(
-            format!("ClusterRole {role} does not let anybody create experiments"),
-            format!("apply ClusterRole {role} of kubeflow/manifests again"),
-        )
-    }))
-}
-
-async fn accounts(cx: &Ctx) -> Checked {
-    installed(cx)?;
-    let own = tenants::of_user(cx).await?;
-    let other = tenants::of_other(cx).await?;
-    let (editor, viewer) =
-        (format!("system:serviceaccount:{own}:default-editor"), format!("system:serviceaccount:{own}:default-viewer"));
-    let ask = |verb, resource, namespace| Ask { verb, group: "kubeflow.org", resource, namespace, ..Ask::default() };
-    let expected = |user, ask, allowed| Expected { user, ask, allowed };
-    let mut questions = Vec::new();
-    for verb in ["create", "list", "delete"] {
-        questions.push(expected(editor.as_str(), ask(verb, "experiments", own.as_str()), true));
-        questions.push(expected(editor.as_str(), ask(verb, "experiments", other.name.as_str()), false));
-        questions.push(expected(viewer.as_str(), ask(verb, "experiments", own.as_str()), verb == "list"));
-    }
-    questions.push(expected(editor.as_str(), ask("get", "trials", own.as_str()), true));
-    questions.push(expected(viewer.as_str(), ask("get", "trials", own.as_str()), true));
-    let differences = rights::differences(cx, &questions).await?;
-    let Some(first) = differences.first() else { return Ok(()) };
-    let role = if first.contains("default-viewer") { "kubeflow-katib-view" } else { "kubeflow-katib-edit" };
-    Err(Stop::failed("the rights of the roles", differences.join("; "))
-        .because(format!("ClusterRole {role}, or its aggregation labels"))
-        .fix(format!("apply ClusterRole {role} of kubeflow/manifests again")))
 }

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod refusals;
 pub mod rows;
 pub mod server;
+pub mod sharing;
 pub mod shown;
 pub mod trouble;
 
@@ -30,6 +31,7 @@ pub static SUITE: Suite = Suite {
         limits::CHECKS,
         refusals::CHECKS,
         access::CHECKS,
+        sharing::CHECKS,
         rows::CHECKS,
         durability::CHECKS,
         given::CHECKS,
