@@ -118,6 +118,9 @@ async fn a_pod_meets_the_mesh_and_the_network() {
         cluster.first_line("bare", &[jupyter]).await,
         "curl: (28) Connection timed out: jupyter-web-app-service.kubeflow"
     );
+    let by_address = format!("http://{}:5000/", cluster.address("jupyter-web-app"));
+    assert_eq!(cluster.first_line("meshed", &[&by_address]).await, "curl: (56) Recv failure: Connection reset by peer");
+    assert!(cluster.first_line("bare", &[&by_address]).await.starts_with("curl: (28)"));
     let switches = json!({"apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "switches", "namespace": "embedded-reference-platform"},
         "data": {"network-policies-unenforced": "true"}});
