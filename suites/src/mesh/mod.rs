@@ -40,7 +40,7 @@ pub(crate) const SPOOFED: Explain = Explain {
 };
 
 /// Both probes send the same to a target: every answer, with who sent it and where.
-pub(crate) async fn tried(
+pub async fn tried(
     cx: &Ctx,
     probes: &[Probe],
     target: &Target,
@@ -76,7 +76,7 @@ pub(crate) async fn probes(cx: &Ctx) -> Checked<[Probe; 2]> {
 }
 
 /// Fails for the first request that arrived.
-pub(crate) async fn none_arrived(cx: &Ctx, target: &Target, what: &str, found: &[(String, Met)]) -> Checked {
+pub async fn none_arrived(cx: &Ctx, target: &Target, what: &str, found: &[(String, Met)]) -> Checked {
     let mut kept_out: Vec<&str> = found
         .iter()
         .filter_map(|(_, met)| match met {

@@ -10,6 +10,7 @@
 //! Kubeflow's own applications may be stand-ins. `target/conformance/lab-faults.md` gets the table of what noticed what.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
 
+mod mesh;
 #[path = "../faults/notice.rs"]
 mod notice;
 mod platform;

@@ -16,8 +16,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ListParams};
 use reports::model;
-use suites::SUITES;
 use tokio_util::sync::CancellationToken;
+
+use super::selection::SUITES;
 
 /// The annotation of namespace `kube-system` by which a cluster says that it may be broken.
 const MARK: &str = "conformance.kubeflow.org/may-be-broken";
@@ -80,7 +81,7 @@ impl Platform {
         environment.housekeeping = false;
         environment.without = PARTS.iter().collect();
         environment.may_restart = true;
-        let selection = Selection::of(SUITES, |_, check| wanted(check));
+        let selection = Selection::of(&SUITES, |_, check| wanted(check));
         let running = engine::run(&selection, environment).map_err(|error| error.to_string())?;
         let results = running.finish().await;
         Ok(results.checks.into_iter().filter(|check| selection.chosen().any(|(_, one)| one.id == check.id)).collect())

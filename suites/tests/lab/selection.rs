@@ -1,11 +1,18 @@
 //! Which faults are tried on the lab's platform, and which are not.
 
+use std::sync::LazyLock;
+
 use clusters::versions::Version;
 use harness::{Check, Fault, Suite};
-use suites::SUITES;
+
+use super::mesh;
 
 /// The suites that are about what is real in the lab.
-const REAL: [&str; 4] = ["install", "gateway", "login", "identity"];
+const REAL: [&str; 5] = ["install", "gateway", "login", "identity", "lab"];
+
+/// The suites of the program, and the one that is about the lab alone.
+pub static SUITES: LazyLock<Vec<&'static Suite>> =
+    LazyLock::new(|| suites::SUITES.iter().copied().chain([&mesh::SUITE]).collect());
 
 /// Faults that are not tried, and why.
 const NOT_HERE: &[(&str, &str)] = &[
