@@ -152,6 +152,76 @@ fn all_at_once() {
     assert!(judged.len() > 10 && failed.is_empty(), "{failed:#?}");
 }
 
+/// What the reports tell of the steps of an acceptance that ended before its checks.
+fn ended_at(ran: &Ran) -> Vec<String> {
+    let results = ran.results();
+    assert!(results.checks.iter().all(|check| matches!(check.outcome, Outcome::Skipped(_))), "nothing was judged");
+    assert_ne!(reports::verdict::judge(&results), reports::verdict::Verdict::Conformant);
+    results.notes.into_iter().filter(|note| note.topic == "accept").map(|note| note.text).collect()
+}
+
+#[test]
+fn an_installation_that_fails_ends_it_with_a_report_of_its_steps() {
+    let mut program = Program::new(&["accept", "--cluster", "embedded", "install::"]);
+    let bad = "{apiVersion: v1, kind: ConfigMap, metadata: {name: Not_A_Name, namespace: default}}";
+    let manifests = program.file("part.yaml", bad);
+    let reports = program.reports();
+    program.command.arg("--manifests").arg(manifests).arg("--report-dir").arg(reports);
+    let named = ["refuses 1 of 1 objects", "ConfigMap default/Not_A_Name"];
+    let ran = program.ends().refused(3, &named).told(&named);
+    let steps = ended_at(&ran);
+    let [cluster, preflight, stopped] = steps.as_slice() else { panic!("{steps:#?}") };
+    assert!(cluster.starts_with("step 1, cluster: embedded"), "{cluster}");
+    assert!(preflight.starts_with("step 2, preflight: nothing of Kubeflow stands here"), "{preflight}");
+    assert!(stopped.starts_with("step 3, stopped: ") && stopped.contains(named[1]), "{stopped}");
+}
+
+/// A cluster of the real kind, gone when this is.
+struct Disposable(&'static str);
+
+impl Drop for Disposable {
+    fn drop(&mut self) {
+        _ = Command::new("kind").args(["delete", "cluster", "--quiet", "--name", self.0]).status();
+    }
+}
+
+/// Where no registry can be reached: it goes as far as that allows, names what lacks its image, and goes on when it is run again.
+#[test]
+#[ignore = "takes minutes on a real kind: ci/lab accept"]
+fn on_a_real_cluster_it_goes_as_far_as_the_images_that_there_are_and_goes_on() {
+    let image = std::env::var("CONFORMANCE_TEST_NODE_IMAGE").expect("CONFORMANCE_TEST_NODE_IMAGE names a node image");
+    let folder = std::env::var_os("CONFORMANCE_TEST_MANIFESTS").expect("CONFORMANCE_TEST_MANIFESTS names a folder");
+    let manifests = PathBuf::from(folder).join("example-v1.10.2.yaml.xz");
+    // What is remembered of the cluster is below the home directory.
+    let home = tempfile::tempdir().unwrap();
+    let cluster = Disposable("conformance-test-accept");
+    for again in [false, true] {
+        let mut program = Program::new(&["accept", "--cluster", "kind", "--ignore-resources", "install::"]);
+        let reports = program.reports();
+        program.command.env("HOME", home.path()).env_remove("XDG_STATE_HOME");
+        program.command.args(["--cluster-name", cluster.0, "--node-image", &image]);
+        program.command.arg("--manifests").arg(&manifests).arg("--report-dir").arg(reports);
+        let started = std::time::Instant::now();
+        let ran = program.ends();
+        eprintln!("ended after {:.1} s", started.elapsed().as_secs_f64());
+        assert_eq!(ran.code, 3, "{ran:#?}");
+        let lines = || ran.stderr.lines();
+        let lacking = lines().filter(|line| line.contains(" ready: pod ") && line.contains("cannot be pulled ("));
+        assert!(lacking.count() >= 10, "{ran:#?}");
+        assert!(lines().any(|line| line.starts_with("error: ") && line.contains("Deployment auth/dex: pod dex-")));
+        let account = lines().find(|line| line.contains(" objects in ")).expect("an account of the installation");
+        assert_eq!(account.contains("nothing to change"), again, "{account}");
+        let steps = ended_at(&ran);
+        assert!(steps[0].ends_with(&format!("cluster: kind kind-{}", cluster.0)), "{steps:#?}");
+        assert!(steps[1].contains("step 2, preflight: "), "{steps:#?}");
+        assert!(steps[2].contains("step 3, stopped: ") && steps[2].contains("cannot be pulled ("), "{steps:#?}");
+    }
+    let name = cluster.0;
+    drop(cluster);
+    let nodes = Command::new("kind").args(["get", "nodes", "--name", name]).output().unwrap();
+    assert!(nodes.status.success() && nodes.stdout.is_empty(), "{nodes:?}");
+}
+
 #[test]
 fn what_cannot_be_accepted_is_said_first() {
     let refused = |arguments: &[&str], words: &[&str]| {

@@ -35,10 +35,10 @@ pub(super) struct Run {
     pub(super) ready: Mutex<Option<Ready>>,
 }
 
-/// A platform that somebody has provided already, and what the report is to tell of how that went.
+/// A platform that somebody has provided already, or why there is none, and what the report is to tell of how that went.
 pub struct Ready {
-    /// The platform.
-    pub provided: Provided,
+    /// The platform, or one sentence.
+    pub provided: Result<Provided, String>,
     /// What is told.
     pub notes: Vec<Note>,
 }
@@ -104,14 +104,18 @@ impl Run {
         let engine = threads.engine();
         let cancel = CancellationToken::new();
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (provided, notes) = ready.map_or_else(Default::default, |ready| (Some(ready.provided), ready.notes));
+        let (provided, notes) = match ready.map(|ready| (ready.provided, ready.notes)) {
+            None => (None, Vec::new()),
+            Some((Ok(provided), notes)) => (Some(provided), notes),
+            Some((Err(reason), notes)) => return self.nothing_to_judge(selection, reports, notes, &cancel, &reason),
+        };
         let prepared = engine.block_on(async {
             signals::watch(cancel.clone()).map_err(|error| format!("cannot watch for signals: {error}"))?;
             prepare::prepare(&self.options, provided, (self.user.clone(), self.others.clone()), &cancel).await
         });
         let Prepared { mut environment, keep } = match prepared {
             Ok(prepared) => prepared,
-            Err(reason) => return self.nothing_to_judge(selection, reports, &cancel, &reason),
+            Err(reason) => return self.nothing_to_judge(selection, reports, notes, &cancel, &reason),
         };
         environment.run_id.clone_from(&reports.run_id);
         environment.started = started;
@@ -149,10 +153,12 @@ impl Run {
         &self,
         selection: &Selection,
         reports: &Reports,
+        notes: Vec<Note>,
         cancel: &CancellationToken,
         reason: &Reason,
     ) -> u8 {
         let mut blank = engine::blank(selection, unstarted(reports.run_id.clone()), self.unreached());
+        blank.notes.extend(notes);
         blank.run.shard = self.shard();
         blank.run.interrupted = cancel.is_cancelled();
         let code = environment_failed(reports, blank, reason);

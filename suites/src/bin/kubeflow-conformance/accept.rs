@@ -48,9 +48,18 @@ pub fn accept(matches: &ArgMatches, given: &Given) -> u8 {
     let steps = async {
         signals::watch(cancel.clone()).map_err(|error| format!("cannot watch for signals: {error}"))?;
         let mut acceptance = Acceptance::new(&platform, &cancel)?;
-        acceptance.until_installed(&platform, from_standalone).await
+        match acceptance.until_installed(&platform, from_standalone).await {
+            Err(reason) if cancel.is_cancelled() || acceptance.notes.is_empty() => Err(reason),
+            provided => {
+                if let Err(reason) = &provided {
+                    acceptance.took("stopped", reason);
+                }
+                Ok(Ready { provided, notes: acceptance.notes })
+            }
+        }
     };
     let ready = match runtime.block_on(steps) {
+        // What was done so far is in the reports, whether a platform came of it or not.
         Ok(ready) => ready,
         Err(reason) if cancel.is_cancelled() => {
             cli::complain(&reason);
@@ -82,7 +91,7 @@ impl<'a> Acceptance<'a> {
         self.notes.push(Note { topic: TOPIC.to_owned(), text });
     }
 
-    async fn until_installed(&mut self, platform: &PlatformOptions, from_standalone: bool) -> Result<Ready, String> {
+    async fn until_installed(&mut self, platform: &PlatformOptions, from_standalone: bool) -> Result<Provided, String> {
         // Read first: what cannot be read is said before a cluster is made.
         let manifests = self.manifests(platform).await?;
         let mut provided = self.cluster(platform, from_standalone).await?;
@@ -119,7 +128,7 @@ impl<'a> Acceptance<'a> {
             self.took("compare", &counts.chain(buckets).collect::<Vec<_>>().join("; "));
         }
         provided.installed = Some(installed);
-        Ok(Ready { provided, notes: std::mem::take(&mut self.notes) })
+        Ok(provided)
     }
 
     async fn manifests(&self, platform: &PlatformOptions) -> Result<Manifests, String> {
