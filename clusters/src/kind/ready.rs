@@ -15,8 +15,14 @@ use crate::install::{readiness, words};
 const WITHIN: Duration = Duration::from_secs(5 * 60);
 /// How often it is looked at.
 const GLANCE: Duration = Duration::from_millis(500);
-/// Where kind's own workloads are.
-const OWN: &[&str] = &["kube-system", "local-path-storage"];
+/// Kind's own workloads, by namespace and name (kind `pkg/cluster/internal/create/actions`, `images/base` and kubeadm's add-ons).
+/// A platform has workloads in the same namespaces, such as Istio's CNI plug-in since v1.10.
+const OWN: &[(&str, &str)] = &[
+    ("kube-system", "coredns"),
+    ("kube-system", "kube-proxy"),
+    ("kube-system", "kindnet"),
+    ("local-path-storage", "local-path-provisioner"),
+];
 /// What marks the storage class of claims that name none.
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 
@@ -50,7 +56,9 @@ async fn missing(client: &Client) -> Result<Option<String>, Error> {
     }
     // A platform that an earlier run installed is no part of the cluster.
     let workloads = readiness::unready(client).await?;
-    if let Some(workload) = workloads.iter().find(|workload| OWN.contains(&workload.namespace.as_str())) {
+    if let Some(workload) =
+        workloads.iter().find(|workload| OWN.contains(&(workload.namespace.as_str(), workload.name.as_str())))
+    {
         return Ok(Some(workload.to_string()));
     }
     let classes = Api::<StorageClass>::all(client.clone()).list(&all).await?.items;

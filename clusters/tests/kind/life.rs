@@ -50,6 +50,25 @@ async fn a_kept_cluster_is_used_again_unless_something_else_is_asked_for() {
     assert!(!machine.exists("clusters/a"));
 }
 
+/// Istio's CNI plug-in is the platform's, though it stands in kube-system: an installation that lacks its image goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_that_never_got_ready_does_not_keep_its_cluster_from_being_used_again() {
+    let machine = Machine::with_api().await;
+    let kept = Kind { keep: true, ..machine.kind("a") };
+    let provided = provide(&kept).await.unwrap();
+    let plugin = serde_json::json!({ "metadata": { "name": "istio-cni-node" }, "spec": {
+        "selector": { "matchLabels": { "app": "cni" } },
+        "template": { "metadata": { "labels": { "app": "cni" } },
+            "spec": { "containers": [{ "name": "c", "image": "registry.invalid/install-cni:1" }] } } } });
+    let client = kube::Client::try_from(provided.target.kube.clone()).unwrap();
+    let request = http::Request::post("/apis/apps/v1/namespaces/kube-system/daemonsets");
+    let request = request.body(plugin.to_string().into_bytes()).unwrap();
+    client.request::<serde_json::Value>(request).await.unwrap();
+    drop(provided);
+    let again = tokio::time::timeout(Duration::from_secs(30), provide(&machine.kind("a"))).await;
+    drop(again.expect("it does not wait for the platform").unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_made_cluster_is_made_anew() {
     let machine = Machine::with_api().await;
