@@ -13,7 +13,7 @@ use kube::api::Api;
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 use url::Url;
 
-use crate::gateway::diagnose::{blame, pods_behind};
+use crate::gateway::diagnose::{Cause, blame, pods_behind};
 use crate::objects::{self, CONFIG_MAP, SECRET, SERVICE, config_value, items, ready_pod, secret_value};
 use crate::stand_in::not_installed;
 
@@ -58,6 +58,28 @@ pub async fn bucket(cx: &Ctx) -> Checked<String> {
     let config = objects::get(cx, CONFIG_MAP, "kubeflow", "pipeline-install-config").await?;
     let config = config.ok_or_else(|| Stop::absent("ConfigMap kubeflow/pipeline-install-config"))?;
     Ok(config_value(&config, "bucketName").unwrap_or("mlpipeline").to_owned())
+}
+
+/// What keeps results of runs in a namespace from being stored: their bucket is none of the bundled store's.
+pub async fn no_bucket(cx: &Ctx, namespace: &str) -> Checked<Option<Cause>> {
+    let launcher = objects::get(cx, CONFIG_MAP, namespace, "kfp-launcher").await?;
+    let root = launcher.as_ref().and_then(|map| config_value(map, "defaultPipelineRoot")).unwrap_or_default();
+    let (bucket, named) = match root.strip_prefix("minio://") {
+        Some(rest) => {
+            let bucket = rest.split('/').next().unwrap_or_default().to_owned();
+            (bucket, format!("defaultPipelineRoot of ConfigMap {namespace}/kfp-launcher"))
+        }
+        // Another kind of store is none of ours.
+        None if !root.is_empty() => return Ok(None),
+        None => (bucket(cx).await?, "bucketName of ConfigMap kubeflow/pipeline-install-config".to_owned()),
+    };
+    let answer = get(cx, Some(&keys(cx, namespace).await?), &bucket, "none").await?;
+    Ok((answer.code() == "NoSuchBucket").then(|| {
+        Cause::new(
+            format!("{named} names bucket {bucket}, which the object store does not have"),
+            format!("make bucket {bucket}, or name one that is there"),
+        )
+    }))
 }
 
 /// What the store answers.

@@ -18,6 +18,17 @@ pub static STORE_STOPPED: Fault =
 pub static STORE_FULL: Fault =
     fault("kfp-store-full", "The volume of the object store takes no more", &[Change::Switch("object-store-full")]);
 
+/// Results go where nothing can be put.
+pub static BUCKET_ABSENT: Fault = fault(
+    "kfp-bucket-absent",
+    "The pipeline root of the tenant's namespace lies in a bucket that the object store does not have",
+    &[Change::Create(
+        r#"{"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "kfp-launcher", "namespace": "kubeflow-user-example-com"},
+            "data": {"defaultPipelineRoot": "minio://no-such-bucket/v2/artifacts"}}"#,
+    )],
+);
+
 /// What is stored is not what was written.
 pub static STORE_CORRUPTS: Fault = fault(
     "kfp-store-corrupts",

@@ -164,7 +164,7 @@ async fn own_lists(cx: &Ctx) -> Checked {
 }
 
 /// Fails with the binding that lets the user in, where one is found.
-async fn let_in(cx: &Ctx, stop: Stop) -> Stop {
+pub(super) async fn let_in(cx: &Ctx, stop: Stop) -> Stop {
     if let Stop::Failed(failure) = &stop
         && failure.cause.is_some()
     {

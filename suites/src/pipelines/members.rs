@@ -30,7 +30,7 @@ use crate::tenants;
 /// How long a grant may take to show.
 const SHOWS_WITHIN: Duration = Duration::from_secs(15);
 /// The audience that tokens for the API must have.
-const AUDIENCE: &str = "pipelines.kubeflow.org";
+pub(super) const AUDIENCE: &str = "pipelines.kubeflow.org";
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -188,7 +188,7 @@ async fn views(cx: &Ctx) -> Checked {
 }
 
 /// A token of a namespace's `default-editor` for an audience.
-async fn issued(cx: &Ctx, namespace: &str, audience: &str) -> Checked<String> {
+pub(super) async fn issued(cx: &Ctx, namespace: &str, audience: &str) -> Checked<String> {
     let accounts: Api<ServiceAccount> = Api::namespaced(cx.kube(), namespace);
     let spec = TokenRequestSpec {
         audiences: vec![audience.to_owned()],
@@ -202,9 +202,9 @@ async fn issued(cx: &Ctx, namespace: &str, audience: &str) -> Checked<String> {
     Ok(token)
 }
 
-/// Asks the API server itself, past its sidecar.
-async fn ask(cx: &Ctx, namespace: &str, token: Option<&str>) -> Checked<(Answer, Value)> {
-    let path = format!("/apis/v2beta1/runs?namespace={namespace}&page_size=1");
+/// Asks the API server itself, past its sidecar, for what is at a path of v2beta1.
+pub(super) async fn ask(cx: &Ctx, path: &str, token: Option<&str>) -> Checked<(Answer, Value)> {
+    let path = format!("/apis/v2beta1{path}");
     let mut request = Request::builder().uri(&path).header(header::HOST, "ml-pipeline.kubeflow:8888");
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -221,7 +221,8 @@ async fn token(cx: &Ctx) -> Checked {
     let (own, other) = (home(cx).await?, tenants::of_other(cx).await?);
     let good = issued(cx, &own, AUDIENCE).await?;
     let wrong = issued(cx, &own, "conformance.example.com").await?;
-    let (answer, body) = ask(cx, &own, Some(&good)).await?;
+    let runs = |namespace: &str| format!("/runs?namespace={namespace}&page_size=1");
+    let (answer, body) = ask(cx, &runs(&own), Some(&good)).await?;
     if answer.status != 200 || !body.is_object() {
         let stop = Stop::failed("200 and JSON of the pipelines API", format!("{}: {body}", answer.status));
         return Err(blame(stop, trouble(cx).await));
@@ -231,7 +232,7 @@ async fn token(cx: &Ctx) -> Checked {
         (&own, Some(wrong.as_str()), 401, 16),
         (&own, None, 401, 16),
     ] {
-        let (answer, body) = ask(cx, namespace, token).await?;
+        let (answer, body) = ask(cx, &runs(namespace), token).await?;
         if (answer.status, body["code"].as_i64()) != (status, Some(code)) {
             let which = match token {
                 Some(token) if token == good => "its token",

@@ -13,6 +13,7 @@ pub mod leftovers;
 pub mod members;
 pub mod own;
 pub mod packages;
+pub mod pages;
 pub mod recurring;
 pub mod runs;
 
@@ -27,6 +28,7 @@ pub static SUITE: Suite = Suite {
         health::CHECKS,
         access::CHECKS,
         experiments::CHECKS,
+        pages::CHECKS,
         packages::CHECKS,
         runs::CHECKS,
         recurring::CHECKS,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::api::{self, API};
 use super::leftovers::{Cleared, description};
+use crate::data::store::no_bucket;
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
 use crate::objects::{self, PROFILE, name, text};
 use crate::tenants;
@@ -228,9 +229,21 @@ pub async fn until_every(cx: &Ctx, run: &str, wanted: &'static [&'static str], h
         })
         .await;
     match looked {
-        Err(stop @ Stop::Failed(_)) => Err(blame(stop, worker(cx).await)),
+        Err(Stop::Failed(failure)) if failure.cause.is_none() => {
+            Err(blame(Stop::Failed(failure), obstacle(cx, run).await))
+        }
         looked => looked,
     }
+}
+
+/// Why a run does not come to a good end, as far as the platform is to blame.
+async fn obstacle(cx: &Ctx, run: &str) -> Checked<Option<Cause>> {
+    if let Some(cause) = worker(cx).await? {
+        return Ok(Some(cause));
+    }
+    let shown = api::get(cx, &format!("/runs/{run}")).await?;
+    let experiment = api::get(cx, &format!("/experiments/{}", text(&shown, "/experiment_id"))).await?;
+    no_bucket(cx, text(&experiment, "/namespace")).await
 }
 
 /// No use in waiting on if nobody is there who could move the run.

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::PIPELINES;
 use super::api::{API, Refused, call, delete, get, post, trouble};
 use super::own::{EVERY, KNOWN_WITHIN, RUN_WITHIN, experiment, home, named, pipeline, run, smallest, until, uploaded};
+use crate::faults::data as data_faults;
 use crate::faults::pipelines as faults;
 use crate::gateway::diagnose::blame;
 use crate::objects::{self, WORKFLOW, items, label, name, text};
@@ -46,7 +47,12 @@ pub static CHECKS: &[Check] = &[
     .after(&["KFP-020"])
     .writes()
     .within(Seconds(330))
-    .breaks_on(&[&faults::WORKFLOWS_STOPPED, &faults::AGENT_STOPPED, &faults::API_MAKES_NO_WORKFLOWS]),
+    .breaks_on(&[
+        &faults::WORKFLOWS_STOPPED,
+        &faults::AGENT_STOPPED,
+        &faults::API_MAKES_NO_WORKFLOWS,
+        &data_faults::BUCKET_ABSENT,
+    ]),
     check(
         "KFP-041",
         "A run is a Workflow in its owner's namespace, with the namespace's account",
