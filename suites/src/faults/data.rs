@@ -7,7 +7,9 @@ use super::deployment;
 use super::pipelines::{RESTART, STOPPED};
 
 const MINIO: Ref = deployment("kubeflow", "minio");
+const MYSQL: Ref = deployment("kubeflow", "mysql");
 const METADATA: Ref = deployment("kubeflow", "metadata-grpc-deployment");
+const STARTED: &str = r#"{"spec":{"replicas":1}}"#;
 const HOOK: Ref = deployment("kubeflow", "kubeflow-pipelines-profile-controller");
 
 /// No objects can be read.
@@ -143,13 +145,16 @@ pub static DATABASE_FORGETS: Fault = fault(
     "kfp-database-forgets",
     "MySQL's data directory is on no volume claim, and the API server has made its tables there",
     &[
+        // Whoever starts anew below must not find the data of before.
+        Change::Merge(MYSQL, STOPPED),
         Change::Patch(
-            deployment("kubeflow", "mysql"),
+            MYSQL,
             r#"[{"op": "remove", "path": "/spec/template/spec/volumes/0/persistentVolumeClaim"},
                 {"op": "add", "path": "/spec/template/spec/volumes/0/emptyDir", "value": {}}]"#,
         ),
         Change::Merge(deployment("kubeflow", "ml-pipeline"), RESTART),
         Change::Merge(METADATA, RESTART),
+        Change::Merge(MYSQL, STARTED),
     ],
 );
 
@@ -158,12 +163,14 @@ pub static STORE_FORGETS: Fault = fault(
     "kfp-store-forgets",
     "The object store keeps its objects on no volume claim, and the API server has made its bucket there",
     &[
+        Change::Merge(MINIO, STOPPED),
         Change::Patch(
             MINIO,
             r#"[{"op": "remove", "path": "/spec/template/spec/volumes/0/persistentVolumeClaim"},
                 {"op": "add", "path": "/spec/template/spec/volumes/0/emptyDir", "value": {}}]"#,
         ),
         Change::Merge(deployment("kubeflow", "ml-pipeline"), RESTART),
+        Change::Merge(MINIO, STARTED),
     ],
 );
 
