@@ -57,6 +57,8 @@ pub struct Check {
     pub isolation: Isolation,
     /// How long it may take, clean-up not included.
     pub within: Duration,
+    /// How much longer it may take for each pair of people that the run knows: zero unless it asks something of each pair.
+    pub for_each_pair: Duration,
     /// The contracts that it applies to; empty means all.
     pub contracts: &'static [Contract],
     /// Whether each shard of a run does a part of it: see [`Ctx::shard`].
@@ -197,6 +199,7 @@ pub const fn check(id: &'static str, title: &'static str, level: Level, source: 
         after: &[],
         isolation: Isolation::Shared,
         within: DEFAULT_BOUND,
+        for_each_pair: Duration::ZERO,
         contracts: &[],
         divided: false,
         writes: false,
@@ -241,6 +244,19 @@ impl Check {
         self
     }
 
+    /// Lets it take longer for each pair of people, in milliseconds.
+    pub const fn for_each_pair(mut self, millis: u64) -> Self {
+        self.for_each_pair = Duration::from_millis(millis);
+        self
+    }
+
+    /// How long it may take in a run that knows so many people.
+    #[must_use]
+    pub fn bound(&self, people: usize) -> Duration {
+        let pairs = u32::try_from(people.saturating_mul(people)).unwrap_or(u32::MAX);
+        self.within.saturating_add(self.for_each_pair.saturating_mul(pairs))
+    }
+
     /// Limits it to contracts.
     pub const fn only(mut self, contracts: &'static [Contract]) -> Self {
         self.contracts = contracts;
@@ -263,5 +279,21 @@ impl Check {
     pub const fn breaks_on(mut self, faults: &'static [&'static Fault]) -> Self {
         self.breaks_on = faults;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_of_each_pair_of_people_may_take_as_long() {
+        let plain = check("TST-001", "It works", Level::Must, source("a", "b"), |_| Box::pin(async { Ok(()) }));
+        let plain = plain.within(Seconds(600));
+        assert_eq!(plain.bound(1000), Duration::from_secs(600));
+        let each = plain.for_each_pair(200);
+        assert_eq!(each.bound(3), Duration::from_millis(601_800));
+        assert_eq!(each.bound(300), Duration::from_secs(18_600));
+        assert!(each.bound(usize::MAX) > Duration::from_secs(600));
     }
 }

@@ -25,8 +25,9 @@ use crate::rights::{self, Ask, Expected};
 pub const COMPLETE_WITHIN: Duration = Duration::from_secs(60);
 /// How long it may take to react to a change; well under a second was seen.
 pub const REACTS_WITHIN: Duration = Duration::from_secs(15);
-/// How long a deleted Profile's namespace may take to be gone; six seconds were seen for an empty one.
-pub const GONE_WITHIN: Duration = Duration::from_secs(90);
+/// How long a deleted Profile's namespace may take to be gone: six seconds were seen for an empty one, but the pods that
+/// Pipelines puts into it are given thirty to end, and Kubernetes looks again in growing steps.
+pub const GONE_WITHIN: Duration = Duration::from_secs(300);
 /// How long it may take where the site says that it has no controller, to find that this is so.
 const ABSENT_AFTER: Duration = Duration::from_secs(10);
 /// How often is looked.
@@ -225,8 +226,13 @@ pub async fn controller(cx: &Ctx) -> Checked<Option<Cause>> {
         let fix = "kubectl -n kubeflow describe deployment profiles-deployment";
         return Ok(Some(Cause::new(format!("Deployment {place} has no ready pod"), fix)));
     }
+    // A site may let it run as another account.
+    let account = match text(&deployment.data, "/spec/template/spec/serviceAccountName") {
+        "" => CONTROLLER_ACCOUNT.to_owned(),
+        account => format!("system:serviceaccount:kubeflow:{account}"),
+    };
     let asked = |&(verb, group, resource)| Expected {
-        user: CONTROLLER_ACCOUNT,
+        user: account.as_str(),
         ask: Ask { verb, group, resource, ..Ask::default() },
         allowed: true,
     };

@@ -40,7 +40,11 @@ fn explained(suite: &Suite, check: &Check) -> String {
     if !check.contracts.is_empty() {
         row("contract", &names(check.contracts.iter().map(|contract| contract.letter())));
     }
-    row("within", &format!("{} s", check.within.as_secs()));
+    let more = match check.for_each_pair.as_millis() {
+        0 => String::new(),
+        millis => format!(", and {millis} ms for each pair of people"),
+    };
+    row("within", &format!("{} s{more}", check.within.as_secs()));
     row("creates", if check.writes { "objects, which it removes again" } else { "nothing" });
     if !check.breaks_on.is_empty() {
         row("proved by", &names(check.breaks_on.iter().map(|fault| fault.name)));

@@ -68,7 +68,8 @@ async fn run(shared: &Shared, step: &Step, cx: Ctx) -> (Outcome, bool) {
         Some(runtime) => runtime.spawn(task),
         None => tokio::spawn(task),
     };
-    let late = Instant::now() + check.within;
+    let within = check.bound(1 + shared.environment.others.len());
+    let late = Instant::now() + within;
     let interrupted = async {
         shared.environment.cancel.cancelled().await;
         tokio::time::sleep(INTERRUPT_BUDGET).await;
@@ -81,7 +82,7 @@ async fn run(shared: &Shared, step: &Step, cx: Ctx) -> (Outcome, bool) {
         }
         () = sleep_until(late) => {
             let ended = end(&mut task).await;
-            (Outcome::Errored(too_late(check.within, ended)), false)
+            (Outcome::Errored(too_late(within, ended)), false)
         }
         () = interrupted => {
             end(&mut task).await;

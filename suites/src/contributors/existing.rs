@@ -36,7 +36,8 @@ pub static CHECKS: &[Check] = &[check(
 
 async fn pairs(cx: &Ctx) -> Checked {
     let mut profiles = objects::all(cx, PROFILE).await?;
-    profiles.retain(|profile| !tenants::of_a_run(cx, profile));
+    // What is leaving goes piece by piece.
+    profiles.retain(|profile| !tenants::of_a_run(cx, profile) && profile.metadata.deletion_timestamp.is_none());
     let homes: Vec<&str> = profiles.iter().map(name).collect();
     let counted = |objects: Vec<DynamicObject>| -> BTreeMap<(String, String), DynamicObject> {
         objects

@@ -26,7 +26,7 @@ const SECURITY: &[Profile] = &[Profile::Tenancy, Profile::Security];
 const KFAM: &str = "components/access-management/kfam/bindings.go";
 
 /// How long a change of rights may take to show: KFAM's cache and the API servers' lag less than a second behind.
-const SHOWS_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const SHOWS_WITHIN: Duration = Duration::from_secs(15);
 
 /// The checks.
 pub static CHECKS: &[Check] = &[

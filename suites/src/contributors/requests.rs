@@ -1,13 +1,12 @@
 //! Requests that make no sense are refused, and change nothing.
 
-use std::time::Duration;
-
 use harness::check::source;
 use harness::context::Seen;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Seconds, Stop, check};
 use http::Method;
 use serde_json::{Value, json};
 
+use super::membership::SHOWS_WITHIN;
 use super::{ask, listed, not_served, refused};
 use crate::faults::dashboard::{API_TAKEN, KFAM_POLICY_REMOVED, KFAM_STOPPED};
 use crate::objects::{self, ROLE_BINDING};
@@ -133,13 +132,21 @@ async fn twice(cx: &Ctx) -> Checked {
     if !error.contains("already exists") {
         return Err(not_served(cx, &second, &wanted).await);
     }
-    let answer = session.get(&format!("/api/workgroup/get-contributors/{home}")).await?;
-    let list = listed(cx, &answer, &format!("the contributors of {home}")).await?;
-    let times = list.iter().filter(|one| **one == user).count();
-    if times == 1 {
-        return Ok(());
-    }
-    Err(Stop::failed(format!("{user} once in the list"), format!("{times} times: {list:?}")).at(answer.at()))
+    let (session, path) = (&session, format!("/api/workgroup/get-contributors/{home}"));
+    let (path, user) = (path.as_str(), user.as_str());
+    // KFAM's cache lags a moment behind.
+    cx.eventually(&format!("{user} is in the list once"), SHOWS_WITHIN, tenants::EVERY, || {
+        Box::pin(async move {
+            let answer = session.get(path).await?;
+            let list = listed(cx, &answer, "a list of contributors").await?;
+            match list.iter().filter(|one| *one == user).count() {
+                1 => Ok(Seen::Yes(())),
+                0 => Ok(Seen::NotYet(format!("{list:?}"))),
+                times => Err(Stop::failed("once in the list", format!("{times} times: {list:?}")).at(answer.at())),
+            }
+        })
+    })
+    .await
 }
 
 async fn owner_stays(cx: &Ctx) -> Checked {
@@ -173,17 +180,12 @@ async fn editors_alone(cx: &Ctx) -> Checked {
     let (path, wanted) = (path.as_str(), vec![editor]);
     let wanted = &wanted;
     // KFAM's cache lags a moment behind.
-    cx.eventually(
-        &format!("the contributors of {home} are {wanted:?}"),
-        Duration::from_secs(15),
-        tenants::EVERY,
-        || {
-            Box::pin(async move {
-                let answer = session.get(path).await?;
-                let list = listed(cx, &answer, "a list of contributors").await?;
-                Ok(if list == *wanted { Seen::Yes(()) } else { Seen::NotYet(format!("{list:?}")) })
-            })
-        },
-    )
+    cx.eventually(&format!("the contributors of {home} are {wanted:?}"), SHOWS_WITHIN, tenants::EVERY, || {
+        Box::pin(async move {
+            let answer = session.get(path).await?;
+            let list = listed(cx, &answer, "a list of contributors").await?;
+            Ok(if list == *wanted { Seen::Yes(()) } else { Seen::NotYet(format!("{list:?}")) })
+        })
+    })
     .await
 }

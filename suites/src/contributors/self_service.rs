@@ -98,14 +98,14 @@ pub static CHECKS: &[Check] = &[
     .breaks_on(&[&faults::USER_IS_ADMINISTRATOR]),
 ];
 
-/// What KFAM goes by: bindings and policies of a namespace, with their versions.
+/// What KFAM goes by: bindings and policies of a namespace whose annotation names a user.
 async fn members(cx: &Ctx, home: &str) -> Checked<Vec<String>> {
     let mut found = Vec::new();
     for kind in [ROLE_BINDING, AUTHORIZATION_POLICY] {
         let named = |object: &DynamicObject| format!("{} {}", kind.kind, objects::place(object));
         let mut all = objects::within(cx, kind, home).await?;
-        // metacontroller adds a policy for pipelines whenever it comes to it: it makes nobody a member.
-        all.retain(|object| objects::name(object) != "ml-pipeline-visualizationserver");
+        // What others put into a namespace meanwhile (metacontroller, a site's own operators) makes nobody a member.
+        all.retain(|object| !objects::annotation(object, "user").is_empty());
         found.extend(all.iter().map(named));
     }
     Ok(found)

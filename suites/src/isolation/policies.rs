@@ -1,12 +1,12 @@
 //! The mesh's policies in Profiles' namespaces: none lets everybody in. Nothing is created.
 
 use harness::check::source;
-use harness::{Check, Checked, Ctx, Explain, Level, Profile, check};
+use harness::{Check, Checked, Ctx, Explain, Level, Profile, Severity, check};
 use kube::api::DynamicObject;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::faults::{isolation as faults, profiles::POLICY_OPENED};
-use crate::objects::{self, AUTHORIZATION_POLICY, PROFILE, items, name, namespace, text};
+use crate::objects::{self, AUTHORIZATION_POLICY, POD, PROFILE, items, label, name, namespace, selects, text};
 use crate::profiles::none;
 use crate::tenants;
 
@@ -20,7 +20,8 @@ pub static CHECKS: &[Check] = &[check(
 )
 .explain(Explain {
     what: "No AuthorizationPolicy that allows, in the namespace of any Profile, has a rule without a sender and a \
-           condition, except for the probes' paths of the controller's own policy.",
+           condition, except for the probes' paths of the controller's own policy. One that selects pods which are no \
+           notebooks is a finding.",
     why: "Allowing policies add up: one open policy beside the controller's opens every notebook of the namespace to \
           whoever reaches it, from any pod of the cluster.",
     fix: "kubectl -n NAMESPACE delete authorizationpolicy NAME, or give its rules a from.",
@@ -44,8 +45,35 @@ async fn open_policies(cx: &Ctx) -> Checked {
     };
     let told =
         |policy: &DynamicObject| format!("AuthorizationPolicy {} has a rule for every sender", objects::place(policy));
-    let differences = policies.iter().filter(open).map(told).collect();
+    let mut differences = Vec::new();
+    for policy in policies.iter().filter(open) {
+        if opens_notebooks(cx, policy).await? {
+            differences.push(told(policy));
+            continue;
+        }
+        cx.finding(
+            Severity::Low,
+            format!("AuthorizationPolicy {} opens some pods to everybody", objects::place(policy)),
+            "It has a rule for every sender and selects pods that are no notebooks, as is done for served models: whoever \
+             reaches them by the network is let in.",
+        );
+    }
     none("no policy that lets everybody in", differences, "kubectl -n NAMESPACE delete authorizationpolicy NAME")
+}
+
+/// Whether a policy is for notebooks, or for all pods.
+async fn opens_notebooks(cx: &Ctx, policy: &DynamicObject) -> Checked<bool> {
+    let wanted = policy.data.pointer("/spec/selector/matchLabels").filter(|wanted| **wanted != json!({}));
+    let Some(wanted) = wanted else { return Ok(true) };
+    let pods = objects::within(cx, POD, namespace(policy)).await?;
+    let is_notebook = |pod: &&DynamicObject| !label(pod, "notebook-name").is_empty();
+    Ok(selects_some_notebook(wanted)
+        || pods.iter().filter(is_notebook).any(|pod| selects(wanted, &json!(pod.metadata.labels))))
+}
+
+/// Whether a selector names a label that the notebook controller gives its pods.
+fn selects_some_notebook(wanted: &Value) -> bool {
+    ["notebook-name", "statefulset"].iter().any(|label| wanted.get(label).is_some())
 }
 
 fn lets_everybody_in(rule: &Value) -> bool {
@@ -62,8 +90,6 @@ fn lets_everybody_in(rule: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use harness::check::source;
 use harness::context::Seen;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Seconds, Stop, check};
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::server::{BOUND, Notebook, shared};
@@ -90,7 +91,7 @@ pub static CHECKS: &[Check] = &[
         |cx| Box::pin(becomes_ready(cx)),
     )
     .explain(Explain {
-        what: "The form is sent in with its defaults, as the page does it. Within seven minutes the application's list \
+        what: "The form is sent in with its defaults, as the page does it. Within fifteen minutes the application's list \
                shows the notebook as ready, running in a pod of its own with the service account default-editor and the \
                mesh's proxy, and its volume is bound.",
         why: "This is what the application is for. Controller, webhooks, storage and registry all take part.",
@@ -228,7 +229,7 @@ async fn given(cx: &Ctx, notebook: &Notebook, label: &str) -> Checked {
                     programs::at_work(cx, &wait, NOTEBOOK_CONTROLLER).await?;
                 }
                 Ok(Seen::from(found))
-            }) as BoxFuture<'_, Checked<Seen<kube::api::DynamicObject>>>
+            }) as BoxFuture<'_, Checked<Seen<DynamicObject>>>
         })
         .await?;
     let variable = |container: &Value| {

@@ -8,6 +8,7 @@ use clusters::versions::tenancy::{NOTEBOOK_CONTROLLER, ON_BEHALF, USERID_HEADER}
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
+use super::quantity;
 use crate::objects::{annotation, items, label, text};
 
 /// The service accounts of every Profile, and the ClusterRoles that they are bound to.
@@ -42,7 +43,7 @@ pub fn labels(version: &'static Version, namespace: &DynamicObject) -> Vec<Diffe
     let name = namespace.metadata.name.as_deref().unwrap_or_default();
     version
         .namespace_labels()
-        .filter(|wanted| label(namespace, wanted.key) != wanted.value)
+        .filter(|wanted| !is_enough(wanted.key, wanted.value, label(namespace, wanted.key)))
         .map(|wanted| {
             let (key, value, found) = (wanted.key, wanted.value, label(namespace, wanted.key));
             let purpose = wanted.purpose;
@@ -53,6 +54,14 @@ pub fn labels(version: &'static Version, namespace: &DynamicObject) -> Vec<Diffe
         })
         .collect()
 }
+
+/// Whether a label's value serves its purpose: a site may hold its tenants to more than the release does.
+fn is_enough(key: &str, wanted: &str, found: &str) -> bool {
+    found == wanted || key == POD_SECURITY && wanted == "baseline" && found == "restricted"
+}
+
+/// The label of the Pod Security level that new pods are held to.
+const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
 
 /// A RoleBinding's role and subjects.
 pub fn binding(home: &str, name: &str, role: &str, subject: &Value, found: Option<&DynamicObject>) -> Vec<Difference> {
@@ -138,7 +147,15 @@ pub fn quota(home: &str, profile: &DynamicObject, found: Option<&DynamicObject>)
     let hard = |value: Option<&Value>| value.and_then(Value::as_object).filter(|hard| !hard.is_empty()).cloned();
     let wanted = hard(profile.data.pointer("/spec/resourceQuotaSpec/hard"));
     let given = hard(found.and_then(|found| found.data.pointer("/spec/hard")));
-    if wanted == given {
+    let same = match (&wanted, &given) {
+        (None, None) => true,
+        (Some(wanted), Some(given)) => {
+            wanted.len() == given.len()
+                && wanted.iter().all(|(of, limit)| given.get(of).is_some_and(|other| quantity::same(limit, other)))
+        }
+        _ => false,
+    };
+    if same {
         return Vec::new();
     }
     let said = |hard: Option<serde_json::Map<String, Value>>| {

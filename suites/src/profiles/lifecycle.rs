@@ -117,7 +117,7 @@ pub static CHECKS: &[Check] = &[
     )
     .explain(Explain {
         what: "A Profile of the run's own is deleted (in the background): it goes, and its namespace with all it holds is \
-               gone within 90 s.",
+               gone within five minutes.",
         why: "A namespace that stays keeps data, running pods and rights of somebody who has left, and the name cannot be \
               used again by another owner.",
         fix: "Look for finalizers in the namespace: kubectl get namespace NAME -o jsonpath='{.status.conditions}'; and \
@@ -126,7 +126,7 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(TENANCY)
     .writes()
-    .within(Seconds(180))
+    .within(Seconds(420))
     .after(&["PRF-020"])
     .breaks_on(&[&faults::UNOWNED]),
     check(

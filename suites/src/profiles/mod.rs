@@ -5,6 +5,7 @@ pub mod existing;
 pub mod lifecycle;
 pub mod limits;
 pub mod ownership;
+pub mod quantity;
 pub mod registration;
 
 use harness::{Checked, Stop, Suite};

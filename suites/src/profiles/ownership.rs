@@ -11,7 +11,7 @@ use super::contents::{self, ADMIN, POLICY};
 use crate::faults::{dashboard::KFAM_STOPPED, profiles as faults};
 use crate::objects::{self, AUTHORIZATION_POLICY, NAMESPACE, PROFILE, ROLE_BINDING, SERVICE_ACCOUNT};
 use crate::rights::{Ask, allowed};
-use crate::tenants::{self, EVERY, REACTS_WITHIN, blamed};
+use crate::tenants::{self, EVERY, GONE_WITHIN, REACTS_WITHIN, blamed};
 
 const SECURITY: &[Profile] = &[Profile::Tenancy, Profile::Security];
 const TENANCY: &[Profile] = &[Profile::Tenancy];
@@ -38,7 +38,7 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(SECURITY)
     .writes()
-    .within(Seconds(240))
+    .within(Seconds(300))
     .after(&["PRF-020"])
     .breaks_on(&[&faults::TAKES_OVER, &KFAM_STOPPED]),
     check(
@@ -58,7 +58,7 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(TENANCY)
     .writes()
-    .within(Seconds(120))
+    .within(Seconds(420))
     .after(&["PRF-020"])
     .breaks_on(&[&faults::RIGHTS_LOST]),
     check(
@@ -99,7 +99,7 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(TENANCY)
     .writes()
-    .within(Seconds(120))
+    .within(Seconds(150))
     .after(&["PRF-020"])
     .breaks_on(&[&faults::RIGHTS_LOST]),
 ];
@@ -166,7 +166,8 @@ async fn adopted(cx: &Ctx) -> Checked {
     objects::delete(cx, PROFILE, "", &home).await?;
     let name = home.as_str();
     let what = format!("Profile {home} is gone and its bindings with it");
-    cx.eventually(&what, REACTS_WITHIN, EVERY, || {
+    // Kubernetes collects what belonged to it, in its own time.
+    cx.eventually(&what, GONE_WITHIN, EVERY, || {
         Box::pin(async move {
             for (kind, home, name) in [(PROFILE, "", name), (ROLE_BINDING, name, ADMIN)] {
                 if objects::get(cx, kind, home, name).await?.is_some() {

@@ -62,7 +62,7 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(TENANCY)
     .writes()
-    .within(Seconds(240))
+    .within(Seconds(720))
     .after(&["PRF-020", "AUT-006"])
     .isolation(Isolation::Suite)
     .breaks_on(&[&MAY_NOT_REVOKE]),
@@ -84,7 +84,7 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(&[Profile::Tenancy, Profile::Security])
     .writes()
-    .within(Seconds(240))
+    .within(Seconds(420))
     .after(&["PRF-020", "AUT-006"])
     // Both make what is called as the user is.
     .isolation(Isolation::Suite)

@@ -25,7 +25,7 @@ pub static CHECKS: &[Check] = &[
         |cx| Box::pin(becomes_ready(cx)),
     )
     .explain(Explain {
-        what: "A TensorBoard for logs on a volume is made with the form. Within seven minutes the application's list shows \
+        what: "A TensorBoard for logs on a volume is made with the form. Within fifteen minutes the application's list shows \
                it as ready.",
         why: "Controller, webhooks, storage and registry all take part. The image is large; sites without access to its \
               registry have to name another in TENSORBOARD_IMAGE.",

@@ -18,7 +18,7 @@ use crate::objects::{self, CLAIM, items, text};
 use crate::recognise::{Answered, who};
 use crate::tenants;
 use crate::workspaces::client::Client;
-use crate::workspaces::opening::KNOWN_WITHIN;
+use crate::workspaces::opening::SERVED_WITHIN;
 use crate::workspaces::place::{self, EVERY};
 use crate::workspaces::programs::{self, VIEWER_CONTROLLER};
 
@@ -253,7 +253,7 @@ async fn browsed(cx: &Ctx) -> Checked {
         .await?;
     let session = cx.user_session().await?;
     let opened = cx
-        .eventually("the viewer opens", KNOWN_WITHIN, EVERY, || {
+        .eventually("the viewer opens", SERVED_WITHIN, EVERY, || {
             Box::pin(async {
                 let answer = session.follow(&url).await?;
                 let is_other = who(&answer).is_application() || who(&answer).is_refusal();

@@ -3,6 +3,10 @@
 //! Source: kubeflow/kubeflow `components/crud-web-apps/common/backend/kubeflow/kubeflow/crud_backend` (csrf.py, authn.py,
 //! authz.py, api/utils.py), v1.8.0 to v1.10.0.
 
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use harness::context::Seen;
 use harness::http::{Answer, Session};
 use harness::{Checked, Ctx, Stop};
 use http::Method;
@@ -11,6 +15,7 @@ use serde_json::Value;
 use super::place;
 use crate::applications::App;
 use crate::gateway::diagnose::{blame, is_left_out, route};
+use crate::notebooks::server::stumbles;
 use crate::objects::{self, CLUSTER_ROLE_BINDING, text};
 use crate::recognise::{Answered, expect, who};
 use crate::stand_in::expect_page;
@@ -173,11 +178,25 @@ fn no_json(answer: &Answer) -> Stop {
     Stop::failed("JSON", answer.summary()).at(answer.at())
 }
 
+/// How long the application may stumble over notebooks that are starting.
+const LISTED_WITHIN: Duration = Duration::from_secs(20);
+
 /// Demands that the application lists `what` in a namespace that the user owns, and refuses it in the platform's own.
 pub async fn lists_own_alone(cx: &Ctx, app: App, what: &str) -> Checked {
     let client = Client::open(cx, app).await?;
     let own = place::existing(cx).await?;
-    client.get(&format!("/api/namespaces/{own}/{what}")).await?;
+    let list = format!("/api/namespaces/{own}/{what}");
+    let shown = cx
+        .eventually(&format!("{} lists {what} of {own}", app.name()), LISTED_WITHIN, place::EVERY, || {
+            Box::pin(async {
+                let answer = client.ask(&list).await?;
+                // Somebody's notebook may be starting.
+                let waits = app == App::Jupyter && stumbles(&answer);
+                Ok(if waits { Seen::NotYet(answer.summary()) } else { Seen::Yes(answer) })
+            }) as BoxFuture<'_, Checked<Seen<Answer>>>
+        })
+        .await?;
+    client.success(&shown).await?;
     let answer = client.ask(&format!("/api/namespaces/kubeflow/{what}")).await?;
     client.refused(&answer, "kubeflow").await
 }

@@ -15,6 +15,10 @@ use crate::recognise::who;
 /// How long the gateway may take to learn a route or a policy.
 pub const KNOWN_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long it may take until a program answers behind the gateway. Images of notebooks have no readiness probe: a pod is
+/// ready before its server listens, which takes long where the node's disk is slow.
+pub const SERVED_WITHIN: Duration = Duration::from_secs(180);
+
 /// Where a program is reached, and by what it is known.
 pub struct Opening<'a> {
     /// What is waited for.
@@ -39,7 +43,7 @@ impl Opening<'_> {
     pub async fn opens(&self, cx: &Ctx) -> Checked<Session> {
         let session = cx.user_session().await?.copy();
         let seen = cx
-            .eventually(&self.wait, KNOWN_WITHIN, EVERY, || {
+            .eventually(&self.wait, SERVED_WITHIN, EVERY, || {
                 Box::pin(async {
                     let answer = match self.follows {
                         true => session.follow(&self.path).await?,
