@@ -13,6 +13,7 @@ const RBAC: &str = "rbac.authorization.k8s.io/v1";
 const SPAWNER_CONFIG: Ref = object("v1", "ConfigMap", "kubeflow", "jupyter-web-app-config*");
 const NOTEBOOK_CONTROLLER: Ref = deployment("kubeflow", "notebook-controller-deployment");
 const TENSORBOARD_CONTROLLER: Ref = deployment("kubeflow", "tensorboard-controller-deployment");
+const CULLING: Ref = object("v1", "ConfigMap", "kubeflow", "notebook-controller-config-*");
 const NOBODY: &str = r#"{"spec":{"replicas":0}}"#;
 /// The last of two variables of a name counts, so this works wherever the first one stands.
 const ON_OTHER_GATEWAY: &str = r#"[{"op": "add", "path": "/spec/template/spec/containers/0/env",
@@ -83,6 +84,23 @@ pub static NOTEBOOK_CONTROLLER_STOPPED: Fault = fault(
     "notebook-controller-stopped",
     "The notebook-controller is scaled to zero",
     &[Change::Merge(NOTEBOOK_CONTROLLER, NOBODY)],
+);
+
+/// Notebooks run on for ever.
+pub static CULLING_NOT_BEGUN: Fault = fault(
+    "culling-not-begun",
+    "Culling is switched on, and the notebook-controller was not started again",
+    &[Change::Merge(CULLING, r#"{"data":{"ENABLE_CULLING":"true"}}"#)],
+);
+
+/// Notebooks are stopped while they are used.
+pub static CULLING_AT_ONCE: Fault = fault(
+    "culling-at-once",
+    "Notebooks may be idle for no minute before they are stopped",
+    &[
+        Change::Merge(CULLING, r#"{"data":{"ENABLE_CULLING":"true","CULL_IDLE_TIME":"0"}}"#),
+        restart(NOTEBOOK_CONTROLLER),
+    ],
 );
 
 /// Routes of notebooks hang on a gateway that does not exist.

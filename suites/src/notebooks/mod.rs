@@ -1,5 +1,6 @@
 //! A notebook is made, opened, stopped, started and removed as a user does it, and nobody else gets in.
 
+pub mod culling;
 pub mod form;
 pub mod guard;
 pub mod life;
@@ -13,5 +14,5 @@ pub static SUITE: Suite = Suite {
     name: "notebooks",
     prefix: "NBK",
     title: "A notebook works for its owner and for nobody else",
-    topics: &[form::CHECKS, open::CHECKS, life::CHECKS, guard::CHECKS],
+    topics: &[form::CHECKS, open::CHECKS, life::CHECKS, culling::CHECKS, guard::CHECKS],
 };

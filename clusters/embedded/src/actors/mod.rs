@@ -20,7 +20,7 @@ mod oidc_client;
 pub mod pipelines;
 pub mod pipelines_ui;
 pub mod profile_controller;
-mod started;
+pub(crate) mod started;
 pub mod web_apps;
 pub mod workspaces;
 

@@ -9,6 +9,7 @@ mod bootstrap_policy;
 mod certificates;
 mod children;
 mod cluster_roles;
+mod culling;
 mod daemon_sets;
 mod definitions;
 mod deployment_rollout;
@@ -73,6 +74,7 @@ static CONTROLLERS: &[Controller] = &[
     istio_root::CONTROLLER,
     profiles::CONTROLLER,
     notebooks::CONTROLLER,
+    culling::CONTROLLER,
     tensorboards::CONTROLLER,
     pvc_viewers::CONTROLLER,
     workflows::CONTROLLER,

@@ -1,8 +1,6 @@
 //! Kubeflow's notebook-controller: a StatefulSet of one pod, a Service and a route for each Notebook, and a status that
 //! mirrors the pod (`components/notebook-controller/controllers/notebook_controller.go`, kubeflow v1.8.0 to v1.10.0;
-//! checked against what the real controller was seen to do).
-//!
-//! Culling is not played; it is off in every release.
+//! checked against what the real controller was seen to do). The culler that runs beside it is a controller of its own.
 
 use serde_json::{Value, json};
 
@@ -19,8 +17,8 @@ use crate::store::{Change, ChangeKind, Key};
 pub(super) const CONTROLLER: Controller = Controller { name: "notebook-controller", concerns, reconcile };
 
 const GROUP: &str = "kubeflow.org";
-const IMAGES: &[&str] = &["notebook-controller"];
-const STOPPED: &str = "kubeflow-resource-stopped";
+pub(super) const IMAGES: &[&str] = &["notebook-controller"];
+pub(super) const STOPPED: &str = "kubeflow-resource-stopped";
 const REWRITE: &str = "notebooks.kubeflow.org/http-rewrite-uri";
 const HEADERS: &str = "notebooks.kubeflow.org/http-headers-request-set";
 
@@ -87,7 +85,7 @@ fn reconcile(world: &World, key: &Key) -> Next {
     Next::Wait
 }
 
-fn annotation<'a>(notebook: &'a Value, key: &str) -> Option<&'a str> {
+pub(super) fn annotation<'a>(notebook: &'a Value, key: &str) -> Option<&'a str> {
     notebook["metadata"]["annotations"].get(key)?.as_str()
 }
 
