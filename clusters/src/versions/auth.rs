@@ -9,6 +9,14 @@
 
 use super::{Contract, Object};
 
+mod authservice;
+mod oauth2_proxy;
+mod refusal;
+
+pub use authservice::AUTHSERVICE;
+pub use oauth2_proxy::OAUTH2_PROXY;
+pub use refusal::{Anonymous, RBAC_DENIED, Refusal};
+
 /// What a contract promises.
 #[derive(Debug)]
 pub struct Auth {
@@ -138,72 +146,6 @@ impl SessionCookie {
     }
 }
 
-/// What somebody without a session gets.
-#[derive(Debug)]
-pub struct Anonymous {
-    /// The answer to a request for a page.
-    pub page: Refusal,
-    /// The answer to a request for an API, as `is_api` tells.
-    pub api: Refusal,
-    /// What marks an API in path and query: contained anywhere.
-    pub api_contains: &'static [&'static str],
-    /// What marks an API in path and query: at the start.
-    pub api_starts: &'static [&'static str],
-    /// Path prefixes that everyone may reach.
-    pub open: &'static [&'static str],
-    /// Paths that are refused with 403 `RBAC: access denied`, because the guard answers them itself and nobody then has
-    /// an identity. With a session too.
-    pub never: &'static [&'static str],
-    /// Whether `OPTIONS` reaches the applications without a session, on every path.
-    pub options_pass: bool,
-}
-
-/// How somebody without a session is turned away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// A redirect to Dex.
-    Redirect {
-        /// Its status.
-        status: u16,
-        /// What `Location` starts with.
-        to: &'static str,
-    },
-    /// A page with a sign-in button.
-    SignInPage {
-        /// Its status.
-        status: u16,
-        /// The action of its form.
-        action: &'static str,
-    },
-    /// A JSON answer for programs.
-    Json {
-        /// Its status.
-        status: u16,
-        /// Its whole body.
-        body: &'static str,
-    },
-    /// Istio's own refusal, as plain text.
-    Rbac {
-        /// Its status.
-        status: u16,
-        /// Its whole body.
-        body: &'static str,
-    },
-}
-
-impl Refusal {
-    /// Its status.
-    #[must_use]
-    pub fn status(self) -> u16 {
-        match self {
-            Self::Redirect { status, .. }
-            | Self::SignInPage { status, .. }
-            | Self::Json { status, .. }
-            | Self::Rbac { status, .. } => status,
-        }
-    }
-}
-
 /// How to log out, and what that ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Logout {
@@ -286,35 +228,6 @@ pub struct GuardDown {
     pub dex_answers: bool,
 }
 
-impl Auth {
-    /// Whether the guard takes a request for an API (and answers a program rather than a browser).
-    #[must_use]
-    pub fn is_api(&self, path_and_query: &str) -> bool {
-        let rules = &self.anonymous;
-        rules.api_contains.iter().any(|part| path_and_query.contains(part))
-            || rules.api_starts.iter().any(|start| path_and_query.starts_with(start))
-    }
-
-    /// How a request without a session is refused; `None` if everyone may send it. Not for `OPTIONS`.
-    #[must_use]
-    pub fn refusal(&self, path_and_query: &str) -> Option<Refusal> {
-        let path = path_and_query.split('?').next().unwrap_or_default();
-        let rules = &self.anonymous;
-        if rules.open.iter().any(|prefix| path.starts_with(prefix)) {
-            None
-        } else if rules.never.contains(&path) {
-            Some(Refusal::Rbac { status: 403, body: RBAC_DENIED })
-        } else if self.is_api(path_and_query) {
-            Some(rules.api)
-        } else {
-            Some(rules.page)
-        }
-    }
-}
-
-/// The body of Istio's refusals.
-pub const RBAC_DENIED: &str = "RBAC: access denied";
-
 /// Dex's issuer in all supported releases. It is an address inside the cluster.
 pub const DEX_ISSUER: &str = "http://dex.auth.svc.cluster.local:5556/dex";
 
@@ -338,177 +251,6 @@ const AUTHORIZATION_POLICY: (&str, &str) = ("AuthorizationPolicy", "authorizatio
 const REQUEST_AUTHENTICATION: (&str, &str) = ("RequestAuthentication", "requestauthentications");
 const VIRTUAL_SERVICE: (&str, &str) = ("VirtualService", "virtualservices");
 const CLAIM: (&str, &str) = ("PersistentVolumeClaim", "persistentvolumeclaims");
-
-const AUTHSERVICE_WORKLOAD: Object = object("apps/v1", STATEFULSET, "istio-system", "oidc-authservice");
-const AUTHSERVICE_SERVICE: Object = object("v1", SERVICE, "istio-system", "authservice");
-const AUTHN_FILTER: Object = object("networking.istio.io/v1alpha3", ENVOY_FILTER, "istio-system", "authn-filter");
-
-/// Contract A.
-pub static AUTHSERVICE: Auth = Auth {
-    contract: Contract::A,
-    guard: "oidc-authservice",
-    workload: AUTHSERVICE_WORKLOAD,
-    service: AUTHSERVICE_SERVICE,
-    gate: AUTHN_FILTER,
-    objects: &[
-        AUTHN_FILTER,
-        AUTHSERVICE_WORKLOAD,
-        AUTHSERVICE_SERVICE,
-        object("v1", CLAIM, "istio-system", "authservice-pvc"),
-        object("networking.istio.io/v1alpha3", ENVOY_FILTER, "istio-system", "x-forwarded-host"),
-    ],
-    login: Login {
-        entry: Entry::AnyPath,
-        authorize: "/dex/auth",
-        form: "/dex/auth/local/login",
-        fields: ("login", "password"),
-        granted: 303,
-        refused: 401,
-        client_id: CLIENT_ID,
-        scope: "openid profile email groups",
-        pkce: false,
-        callback: "/authservice/oidc/callback",
-        completed: 302,
-        state_cookie: "oidc_state_csrf",
-        without_state_cookie: &[400],
-        with_wrong_state: &[400],
-        without_state: &[400],
-        // The guard says 500, Envoy turns every 5xx of an ext_authz provider into 403.
-        with_bad_code: &[403],
-    },
-    session: SessionCookie {
-        name: "authservice_session",
-        split: false,
-        http_only: false,
-        secure: false,
-        same_site: Some("Lax"),
-        lifetime: DAY,
-        server_side: true,
-    },
-    anonymous: Anonymous {
-        page: Refusal::Redirect { status: 302, to: "/dex/auth?" },
-        api: Refusal::Redirect { status: 302, to: "/dex/auth?" },
-        api_contains: &[],
-        api_starts: &[],
-        open: &["/dex", "/authservice/"],
-        never: &[],
-        options_pass: true,
-    },
-    logout: Logout {
-        path: "/authservice/logout",
-        method: "POST",
-        credential: LogoutCredential::BearerSessionId,
-        status: 201,
-        ends_session: true,
-        by_get: false,
-    },
-    identity: Identity {
-        header: "kubeflow-userid",
-        groups_header: "kubeflow-groups",
-        header_passes_on: &["/dex", "/authservice/"],
-        groups_pass: true,
-        forwards_token: false,
-        untrusted: UNTRUSTED,
-    },
-    tokens: Tokens {
-        issuers: &[DEX_ISSUER],
-        audience: Some(CLIENT_ID),
-        service_account_audience: Some("istio-ingressgateway.istio-system.svc.cluster.local"),
-        bad_bearer: TokenRefusal { status: 302, www_authenticate: false },
-        not_bearer: TokenRefusal { status: 302, www_authenticate: false },
-        cookie_wins: true,
-        skew: 0,
-        without_expiry: false,
-    },
-    guard_down: GuardDown { status: 403, dex_answers: false },
-};
-
-const OAUTH2_PROXY_WORKLOAD: Object = object("apps/v1", DEPLOYMENT, "oauth2-proxy", "oauth2-proxy");
-const OAUTH2_PROXY_SERVICE: Object = object("v1", SERVICE, "oauth2-proxy", "oauth2-proxy");
-const OAUTH2_PROXY_POLICY: Object =
-    object("security.istio.io/v1beta1", AUTHORIZATION_POLICY, "istio-system", "istio-ingressgateway-oauth2-proxy");
-
-/// Contract B.
-pub static OAUTH2_PROXY: Auth = Auth {
-    contract: Contract::B,
-    guard: "oauth2-proxy",
-    workload: OAUTH2_PROXY_WORKLOAD,
-    service: OAUTH2_PROXY_SERVICE,
-    gate: OAUTH2_PROXY_POLICY,
-    objects: &[
-        OAUTH2_PROXY_POLICY,
-        object("security.istio.io/v1beta1", AUTHORIZATION_POLICY, "istio-system", "istio-ingressgateway-require-jwt"),
-        object("security.istio.io/v1beta1", REQUEST_AUTHENTICATION, "istio-system", "dex-jwt"),
-        object("networking.istio.io/v1alpha3", VIRTUAL_SERVICE, "oauth2-proxy", "oauth2-proxy"),
-        OAUTH2_PROXY_WORKLOAD,
-        OAUTH2_PROXY_SERVICE,
-    ],
-    login: Login {
-        entry: Entry::Start { path: "/oauth2/start", target: "rd" },
-        authorize: "/dex/auth",
-        form: "/dex/auth/local/login",
-        fields: ("login", "password"),
-        granted: 303,
-        refused: 401,
-        client_id: CLIENT_ID,
-        scope: "profile email groups openid",
-        pkce: true,
-        callback: "/oauth2/callback",
-        completed: 302,
-        state_cookie: "oauth2_proxy_kubeflow_csrf",
-        without_state_cookie: &[403],
-        // 403 for a changed nonce; 500 if the cookie is another login's, whose PKCE verifier Dex refuses.
-        with_wrong_state: &[403, 500],
-        // 7.7.1 decodes the state first and says 500; 7.6.0 says 403 if the cookie is missing too.
-        without_state: &[403, 500],
-        with_bad_code: &[500],
-    },
-    session: SessionCookie {
-        name: "oauth2_proxy_kubeflow",
-        split: true,
-        http_only: true,
-        secure: false,
-        same_site: None,
-        lifetime: DAY,
-        server_side: false,
-    },
-    anonymous: Anonymous {
-        page: Refusal::SignInPage { status: 403, action: "/oauth2/start" },
-        api: Refusal::Json { status: 401, body: "{}" },
-        api_contains: &["/api/", "/apis/"],
-        api_starts: &["/ml_metadata"],
-        open: &["/dex/", "/oauth2/"],
-        never: &["/ping", "/ready", "/robots.txt"],
-        options_pass: false,
-    },
-    logout: Logout {
-        path: "/oauth2/sign_out",
-        method: "GET",
-        credential: LogoutCredential::Cookie,
-        status: 302,
-        ends_session: false,
-        by_get: true,
-    },
-    identity: Identity {
-        header: "kubeflow-userid",
-        groups_header: "kubeflow-groups",
-        header_passes_on: &[],
-        groups_pass: false,
-        forwards_token: true,
-        untrusted: UNTRUSTED,
-    },
-    tokens: Tokens {
-        issuers: &[DEX_ISSUER],
-        audience: None,
-        service_account_audience: None,
-        bad_bearer: TokenRefusal { status: 401, www_authenticate: true },
-        not_bearer: TokenRefusal { status: 403, www_authenticate: false },
-        cookie_wins: false,
-        skew: 60,
-        without_expiry: true,
-    },
-    guard_down: GuardDown { status: 403, dex_answers: true },
-};
 
 /// Seen to pass in both contracts.
 const UNTRUSTED: &[&str] = &[
