@@ -1,5 +1,8 @@
 //! What a probe tries to reach: a Service and the pods behind it, and what the mesh has before them.
 
+use std::time::Duration;
+
+use harness::context::Seen;
 use harness::{Checked, Ctx, Stop};
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -12,8 +15,11 @@ use crate::objects::{
 use crate::probe::request::Reply;
 use crate::probe::{Probe, has_sidecar};
 use crate::recognise::{Answered, who};
+use crate::tenants::EVERY;
 
 const ROOT: &str = "istio-system";
+/// How long it may take until the API knows the pods behind a Service.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A Service, and one of the pods behind it.
 #[derive(Debug, Clone)]
@@ -52,15 +58,21 @@ impl Target {
         let known = objects::get(cx, SERVICE, namespace, service).await?;
         let known = known.as_ref().map(|known| items(&known.data, "/spec/ports")).unwrap_or_default();
         let named = known.iter().find(|port| port["port"] == service_port).map_or("", |port| text(port, "/name"));
-        let slices = objects::within(cx, ENDPOINT_SLICE, namespace).await?;
-        let mine = slices.iter().filter(|slice| label(slice, "kubernetes.io/service-name") == service);
-        for (pod, address, port) in mine.flat_map(|slice| ready(slice, named)) {
-            if let Some(pod) = objects::get(cx, POD, namespace, &pod).await? {
-                let (namespace, service) = (namespace.to_owned(), service.to_owned());
-                return Ok(Self { namespace, service, service_port, pod, address: format!("{address}:{port}"), port });
+        // A slice is written a moment after its pod is ready.
+        let wait = format!("a pod is ready behind Service {namespace}/{service}");
+        let found = cx
+            .eventually(&wait, WRITTEN_WITHIN, EVERY, || {
+                Box::pin(async { Ok(Seen::from(behind(cx, namespace, service, named).await?)) })
+            })
+            .await;
+        let (pod, address, port) = found.map_err(|stop| match stop {
+            Stop::Failed(_) => {
+                Stop::errored("precondition", format!("no pod is ready behind Service {namespace}/{service}"))
             }
-        }
-        Err(Stop::errored("precondition", format!("no pod is ready behind Service {namespace}/{service}")))
+            other => other,
+        })?;
+        let (namespace, service) = (namespace.to_owned(), service.to_owned());
+        Ok(Self { namespace, service, service_port, pod, address: format!("{address}:{port}"), port })
     }
 
     /// Its URLs with a path: by Service name, and by pod address.
@@ -160,6 +172,23 @@ impl Target {
             )
         }))
     }
+}
+
+/// A ready pod behind a Service, with its address and the port of a name.
+async fn behind(
+    cx: &Ctx,
+    namespace: &str,
+    service: &str,
+    named: &str,
+) -> Checked<Option<(DynamicObject, String, u16)>> {
+    let slices = objects::within(cx, ENDPOINT_SLICE, namespace).await?;
+    let mine = slices.iter().filter(|slice| label(slice, "kubernetes.io/service-name") == service);
+    for (pod, address, port) in mine.flat_map(|slice| ready(slice, named)) {
+        if let Some(pod) = objects::get(cx, POD, namespace, &pod).await? {
+            return Ok(Some((pod, address, port)));
+        }
+    }
+    Ok(None)
 }
 
 /// The ready pods of a slice: name, address as in a URL, and the port of a name.
