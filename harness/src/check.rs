@@ -19,6 +19,8 @@ pub struct Suite {
     pub prefix: &'static str,
     /// What the area is, in a few words.
     pub title: &'static str,
+    /// The images of the containers that its checks start.
+    pub images: &'static [Image],
     /// Its checks, in the order of the catalogue, one table a topic.
     pub topics: &'static [&'static [Check]],
 }
@@ -33,6 +35,31 @@ impl Suite {
     #[must_use]
     pub fn test_name(&self, check: &Check) -> String {
         format!("{}::{}::{}", self.name, check.id, slug(check.title))
+    }
+}
+
+/// An image that is run for a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Image {
+    /// What runs in it.
+    pub runs: &'static str,
+    /// Which one, if this program says so.
+    pub name: Option<&'static str>,
+    /// Where the platform says so, if it does.
+    pub told_by: &'static str,
+}
+
+impl Image {
+    /// One that this program names.
+    #[must_use]
+    pub const fn of_ours(runs: &'static str, name: &'static str) -> Self {
+        Self { runs, name: Some(name), told_by: "" }
+    }
+
+    /// One that the platform names.
+    #[must_use]
+    pub const fn of_the_platform(runs: &'static str, told_by: &'static str) -> Self {
+        Self { runs, name: None, told_by }
     }
 }
 

@@ -4,6 +4,7 @@ mod catalogue;
 mod command;
 mod console;
 mod front;
+mod images;
 mod installation;
 mod prepare;
 mod questions;
@@ -129,7 +130,12 @@ fn plan(run: &Run, suites: &'static [&'static Suite]) -> u8 {
                 changes: run.options.platform.cluster() != Cluster::Existing || run.options.run.may_restart.is_some(),
                 read_only: run.options.run.read_only,
             };
-            answered(&questions::plan(&run.selection(suites).0, version, allowance))
+            let selection = run.selection(suites).0;
+            if run.options.questions.images {
+                let runs = selection.chosen().filter(|(_, check)| allowance.skip_of(check).is_none());
+                return answered(&images::listed(runs, &run.given()));
+            }
+            answered(&questions::plan(&selection, version, allowance))
         }
         Err(reason) => wrong(&reason),
     }

@@ -10,6 +10,7 @@ pub mod durability;
 pub mod faults;
 pub mod gateway;
 pub mod identity;
+pub mod images;
 pub mod install;
 pub mod isolation;
 pub mod katib;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::console::{Console, complain, say};
 use super::front::{self, Unprinted};
+use super::images::Given;
 use super::prepare::{self, Prepared, Reason};
 use super::{report_folder, shard};
 use crate::check::Suite;
@@ -67,6 +68,15 @@ impl Run {
         let (index, count) = self.options.run.shard?;
         let of = self.options.run.shard_of.clone().unwrap_or_default();
         Some(Shard { of, index, count })
+    }
+
+    /// What the user gives along, for the list of images.
+    pub(super) fn given(&self) -> Given<'_> {
+        Given {
+            probe: self.options.run.probe_image.as_deref(),
+            pipeline: self.pipeline.as_ref().map(|given| given.text.as_str()),
+            experiment: self.experiment.as_ref(),
+        }
     }
 
     /// How many checks run at once.

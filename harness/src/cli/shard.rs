@@ -42,7 +42,7 @@ mod tests {
             made("TST-005").divided(),
         ];
         let topics: &'static [&'static [Check]] = Box::leak(Box::new([&*checks.leak()]));
-        let suite = Suite { name: "tests", prefix: "TST", title: "tests", topics };
+        let suite = Suite { name: "tests", prefix: "TST", title: "tests", images: &[], topics };
         Box::leak(Box::new([&*Box::leak(Box::new(suite))]))
     }
 

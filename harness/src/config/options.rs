@@ -190,6 +190,10 @@ pub struct QuestionOptions {
     #[arg(long, conflicts_with_all = ["explain", "catalogue", "list"])]
     pub plan: bool,
 
+    /// With --plan: print the images of all containers that the run would start, one a line, for a site that mirrors them; where the platform names others, a line that begins with # says where
+    #[arg(long, requires = "plan")]
+    pub images: bool,
+
     /// Print what a check checks, why it matters, how to fix a platform that fails it, how to reproduce it
     #[arg(long, value_name = "ID", conflicts_with_all = ["catalogue", "list"])]
     pub explain: Option<String>,

@@ -6,11 +6,14 @@ pub mod token;
 
 use harness::{Profile, Suite};
 
+use crate::images;
+
 /// The suite.
 pub static SUITE: Suite = Suite {
     name: "accounts",
     prefix: "SVA",
     title: "The service accounts of a Profile may what their roles say",
+    images: &[images::PROBE, images::PROFILES],
     topics: &[kubernetes::CHECKS, pipelines::CHECKS],
 };
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::applications::App;
 use crate::dashboard::workgroup;
 use crate::gateway::diagnose::{self, blame};
+use crate::images;
 use crate::objects::{self, config_value};
 use crate::profiles::contents;
 use crate::recognise::who;
@@ -24,6 +25,7 @@ pub static SUITE: Suite = Suite {
     name: "contributors",
     prefix: "CTB",
     title: "An owner lets others in and out, and nobody lets themselves in",
+    images: &[images::PROFILES],
     topics: &[existing::CHECKS, membership::CHECKS, self_service::CHECKS, requests::CHECKS],
 };
 

@@ -12,5 +12,6 @@ pub static SUITE: Suite = Suite {
     name: "dashboard",
     prefix: "DSH",
     title: "The dashboard shows the platform to its user",
+    images: &[],
     topics: &[page::CHECKS, workgroup::CHECKS, links::CHECKS, api::CHECKS],
 };

@@ -15,11 +15,14 @@ pub mod store;
 
 use harness::Suite;
 
+use crate::images;
+
 /// The suite.
 pub static SUITE: Suite = Suite {
     name: "data",
     prefix: "DAT",
     title: "What users run arrives in the bundled stores",
+    images: &[images::SHELL, images::STEPS, images::EXECUTOR, images::PROFILES],
     topics: &[
         database::CHECKS,
         object_store::CHECKS,

@@ -8,10 +8,13 @@ pub mod rows;
 
 use harness::Suite;
 
+use crate::images;
+
 /// The suite.
 pub static SUITE: Suite = Suite {
     name: "durability",
     prefix: "DUR",
     title: "What the platform has acknowledged outlives its pods",
+    images: &[images::SHELL, images::STEPS, images::EXECUTOR, images::PROFILES],
     topics: &[rows::CHECKS],
 };

@@ -14,5 +14,6 @@ pub static SUITE: Suite = Suite {
     name: "gateway",
     prefix: "GWY",
     title: "Every path leads to the application that owns it",
+    images: &[],
     topics: &[routes::CHECKS, boundaries::CHECKS, gate::CHECKS, protocol::CHECKS, inventory::CHECKS],
 };

@@ -15,5 +15,6 @@ pub static SUITE: Suite = Suite {
     name: "identity",
     prefix: "IDN",
     title: "Who is logged in is who the applications see",
+    images: &[],
     topics: &[echo::CHECKS, headers::CHECKS, tokens::CHECKS, beside::CHECKS, accounts::CHECKS],
 };

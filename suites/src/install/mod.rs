@@ -18,6 +18,7 @@ pub static SUITE: Suite = Suite {
     name: "install",
     prefix: "INS",
     title: "Everything is installed, and ready",
+    images: &[],
     topics: &[
         definitions::CHECKS,
         workloads::CHECKS,

@@ -10,6 +10,7 @@ pub mod strangers;
 use harness::{Checked, Ctx, Suite};
 
 use crate::gateway::diagnose::Cause;
+use crate::images;
 use crate::objects::{self, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, items, label, name, text};
 use crate::rights::Ask;
 
@@ -18,6 +19,7 @@ pub static SUITE: Suite = Suite {
     name: "isolation",
     prefix: "ISO",
     title: "Tenants reach what is theirs and nothing else",
+    images: &[images::PROFILES],
     topics: &[
         roles::CHECKS,
         strangers::CHECKS,

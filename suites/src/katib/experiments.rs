@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::server;
 use super::trouble::{self, Passes};
 use crate::gateway::diagnose::Cause;
+use crate::images::BUSYBOX;
 use crate::objects::{self, EXPERIMENT, SUGGESTION, TRIAL, items, label, name, text};
 use crate::{pipelines, tenants};
 
@@ -30,8 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The same for what may pass by itself.
 const MORE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// The image of the trials; a shell is all that they need.
-pub const IMAGE: &str = "busybox:1.36";
 /// What a trial does whose objective is least at 2.
 pub const SQUARE: &str = "echo loss=$(( (${trialParameters.x} - 2) * (${trialParameters.x} - 2) ))";
 
@@ -75,7 +74,7 @@ pub fn experiment(namespace: &str, name: &str, algorithm: &str, most: u32, scrip
                 "trialSpec": {"apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": 0, "template": {
                     "metadata": {"labels": outside, "annotations": outside},
                     "spec": {"restartPolicy": "Never", "containers": [
-                        {"name": "main", "image": IMAGE, "command": ["sh", "-c", script]},
+                        {"name": "main", "image": BUSYBOX, "command": ["sh", "-c", script]},
                     ]},
                 }}},
             },

@@ -19,11 +19,14 @@ pub mod trouble;
 
 use harness::Suite;
 
+use crate::images;
+
 /// The suite.
 pub static SUITE: Suite = Suite {
     name: "katib",
     prefix: "KAT",
     title: "Katib tunes, and keeps what it found",
+    images: &[images::SHELL, images::KATIB, images::PROFILES],
     topics: &[
         health::CHECKS,
         life::CHECKS,

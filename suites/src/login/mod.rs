@@ -21,6 +21,7 @@ pub static SUITE: Suite = Suite {
     name: "login",
     prefix: "AUT",
     title: "Who logs in gets a session, and nobody else does",
+    images: &[],
     topics: &[
         flow::CHECKS,
         form::CHECKS,

@@ -11,6 +11,7 @@ use futures::future::try_join_all;
 use harness::{Checked, Ctx, Explain, Profile, Stop, Suite};
 
 use crate::gateway::diagnose::blame;
+use crate::images;
 use crate::probe::{self, Probe};
 use target::{Met, Target};
 
@@ -19,6 +20,7 @@ pub static SUITE: Suite = Suite {
     name: "mesh",
     prefix: "MSH",
     title: "Inside the mesh nobody passes for somebody else",
+    images: &[images::PROBE, images::NOTEBOOK, images::PROFILES],
     topics: &[applications::CHECKS, backends::CHECKS, policies::CHECKS],
 };
 

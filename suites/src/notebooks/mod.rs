@@ -9,10 +9,13 @@ pub mod server;
 
 use harness::Suite;
 
+use crate::images;
+
 /// The suite.
 pub static SUITE: Suite = Suite {
     name: "notebooks",
     prefix: "NBK",
     title: "A notebook works for its owner and for nobody else",
+    images: &[images::NOTEBOOK, images::PROFILES],
     topics: &[form::CHECKS, open::CHECKS, life::CHECKS, culling::CHECKS, guard::CHECKS],
 };

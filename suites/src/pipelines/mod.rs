@@ -19,11 +19,14 @@ pub mod runs;
 
 use harness::{Profile, Suite};
 
+use crate::images;
+
 /// The suite.
 pub static SUITE: Suite = Suite {
     name: "pipelines",
     prefix: "KFP",
     title: "Kubeflow Pipelines keeps its users apart and runs what they upload",
+    images: &[images::SHELL, images::STEPS, images::EXECUTOR, images::PROFILES],
     topics: &[
         health::CHECKS,
         access::CHECKS,

@@ -14,6 +14,7 @@ use super::api::{self, API};
 use super::leftovers::{Cleared, description};
 use crate::data::store::no_bucket;
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
+use crate::images::BUSYBOX;
 use crate::objects::{self, PROFILE, name, text};
 use crate::tenants;
 
@@ -27,9 +28,6 @@ pub const EVERY: Duration = Duration::from_millis(100);
 const NO_IMAGE: [&str; 3] = ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
 /// How long a run is waited for before it is asked what keeps it: that takes a dozen calls, and short runs are over by then.
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// The container image of the pipelines that checks run; a shell and `printf` are all that it needs.
-const IMAGE: &str = "busybox:1.36";
 
 /// A namespace that the run's user owns: one that is there, or else one made for the run.
 pub async fn home(cx: &Ctx) -> Checked<String> {
@@ -60,7 +58,7 @@ pub fn pipeline(name: &str, script: &str, nonce: &str) -> Value {
         "components": {"comp-say": {"executorLabel": "exec-say", "outputDefinitions": {"artifacts": {
             "said": {"artifactType": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"}}}}}},
         "deploymentSpec": {"executors": {"exec-say": {"container": {
-            "image": IMAGE, "command": ["sh", "-c", script],
+            "image": BUSYBOX, "command": ["sh", "-c", script],
             "args": ["{{$.outputs.artifacts['said'].path}}", nonce],
         }}}},
     })

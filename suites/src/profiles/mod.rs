@@ -10,11 +10,14 @@ pub mod registration;
 
 use harness::{Checked, Stop, Suite};
 
+use crate::images;
+
 /// The suite.
 pub static SUITE: Suite = Suite {
     name: "profiles",
     prefix: "PRF",
     title: "A Profile becomes a namespace with its owner's rights, and stays so",
+    images: &[images::PROFILES],
     topics: &[existing::CHECKS, lifecycle::CHECKS, ownership::CHECKS, registration::CHECKS, limits::CHECKS],
 };
 

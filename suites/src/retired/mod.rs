@@ -13,5 +13,6 @@ pub static SUITE: Suite = Suite {
     name: "retired",
     prefix: "RET",
     title: "Nothing points at the stores of a former installation",
+    images: &[],
     topics: &[pointers::CHECKS],
 };

@@ -19,7 +19,8 @@ const SOMEBODY: &str = "user@example.com";
 /// A path of the API of Kubeflow Pipelines that names nobody's data.
 const HEALTH: &str = "/apis/v2beta1/healthz";
 
-pub static SUITE: Suite = Suite { name: "lab", prefix: "LAB", title: "Probes in a real mesh", topics: &[CHECKS] };
+pub static SUITE: Suite =
+    Suite { name: "lab", prefix: "LAB", title: "Probes in a real mesh", images: &[], topics: &[CHECKS] };
 
 const ABOUT: Explain = Explain {
     what: "Two pods in a tenant's namespace, with a sidecar and without, ask by Service name and by pod address.",

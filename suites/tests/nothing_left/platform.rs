@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_millis(50);
 
 pub struct Platform {
     provided: Provided,
-    client: kube::Client,
+    pub client: kube::Client,
     folder: tempfile::TempDir,
 }
 
