@@ -140,6 +140,22 @@ pub static NAMESPACES_OPEN: Fault = fault(
 )
 .shows("AuthorizationPolicies of namespace");
 
+/// Nothing new is kept.
+pub static DATABASE_READ_ONLY: Fault = fault(
+    "kfp-database-read-only",
+    "MySQL was started so that it takes no change, not even of root",
+    &[Change::Patch(
+        MYSQL,
+        r#"[{"op": "add", "path": "/spec/template/spec/containers/0/args",
+             "value": ["--datadir", "/var/lib/mysql", "--super-read-only"]}]"#,
+    )],
+);
+
+/// Nothing new is kept.
+pub static DATABASE_FULL: Fault =
+    fault("kfp-database-full", "The volume of MySQL takes no more", &[Change::Switch("database-full")])
+        .shows("the volume of Deployment kubeflow/mysql");
+
 /// A restart of MySQL loses everything.
 pub static DATABASE_FORGETS: Fault = fault(
     "kfp-database-forgets",

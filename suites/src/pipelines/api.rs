@@ -82,7 +82,29 @@ impl Reply {
             return Ok(self.body);
         }
         let stop = Stop::failed("200 and JSON of the pipelines API", self.told()).at(self.answer.at());
-        Err(blame(stop, trouble(cx).await))
+        let cause = match self.database() {
+            None => trouble(cx).await,
+            told => Ok(told),
+        };
+        Err(blame(stop, cause))
+    }
+
+    /// What the database refused, if the API server says so, in MySQL's own numbers (MySQL 8.0 Server Error Message
+    /// Reference).
+    fn database(&self) -> Option<Cause> {
+        let told = self.body.to_string();
+        if told.contains("Error 1290") {
+            let cause = "Deployment kubeflow/mysql runs read-only, so nothing new is kept";
+            return Some(Cause::new(
+                cause,
+                "take --super-read-only away from its arguments, or SET GLOBAL super_read_only=OFF",
+            ));
+        }
+        let full = ["Error 1114", "No space left on device", "disk is full"].iter().any(|words| told.contains(words));
+        full.then(|| {
+            let cause = "the volume of Deployment kubeflow/mysql (claim mysql-pv-claim) is full";
+            Cause::new(cause, "enlarge claim kubeflow/mysql-pv-claim, or remove rows of old runs")
+        })
     }
 
     /// Fails unless the API itself refused so.

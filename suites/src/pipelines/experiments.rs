@@ -10,7 +10,7 @@ use serde_json::json;
 use super::PIPELINES;
 use super::api::{API, Refused, call, delete, get, post};
 use super::own::{experiment, home, named};
-use crate::faults::pipelines as faults;
+use crate::faults::{data, pipelines as faults};
 use crate::objects::{items, text};
 
 const SERVER: &str = "backend/src/apiserver/server/experiment_server.go";
@@ -37,7 +37,13 @@ pub static CHECKS: &[Check] = &[
     .profiles(PIPELINES)
     .after(&["KFP-010"])
     .writes()
-    .breaks_on(&[&faults::DATABASE_STOPPED, &faults::EDITING_LOST, &faults::DATABASE_EMPTIED]),
+    .breaks_on(&[
+        &faults::DATABASE_STOPPED,
+        &faults::EDITING_LOST,
+        &faults::DATABASE_EMPTIED,
+        &data::DATABASE_READ_ONLY,
+        &data::DATABASE_FULL,
+    ]),
     check(
         "KFP-021",
         "A second experiment of the same name is refused",

@@ -32,8 +32,19 @@ impl SqlError {
         self.number == 1062
     }
 
-    fn of(error: &rusqlite::Error, database: &str) -> Self {
+    fn of(error: &rusqlite::Error, database: &str, writes: Writes) -> Self {
         let words = error.to_string();
+        if words.contains("readonly database") {
+            return match writes {
+                // Which table is not known here.
+                Writes::Full => Self::new(1114, "HY000", "The table is full"),
+                _ => Self::new(
+                    1290,
+                    "HY000",
+                    "The MySQL server is running with the --super-read-only option so it cannot execute this statement",
+                ),
+            };
+        }
         if let Some(table) = words.split("no such table: ").nth(1) {
             let table = table.split_whitespace().next().unwrap_or_default();
             return Self::new(1146, "42S02", format!("Table '{database}.{table}' doesn't exist"));
@@ -49,6 +60,18 @@ impl SqlError {
     }
 }
 
+/// Whether a server takes what changes rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Writes {
+    /// It does.
+    #[default]
+    Taken,
+    /// It was started with `--super-read-only`: not even `root` may.
+    ReadOnly,
+    /// Its volume takes no more.
+    Full,
+}
+
 /// A data directory. Made empty; a server initialises it when it first starts.
 #[derive(Default)]
 pub struct Directory(Mutex<Content>);
@@ -56,6 +79,7 @@ pub struct Directory(Mutex<Content>);
 #[derive(Default)]
 struct Content {
     password: Option<String>,
+    writes: Writes,
     databases: BTreeMap<String, Connection>,
 }
 
@@ -69,6 +93,11 @@ impl Directory {
     /// Sets the password of `root`.
     pub fn initialise(&self, password: String) {
         self.lock().password = Some(password);
+    }
+
+    /// Sets whether what changes rows is taken.
+    pub fn set_writes(&self, writes: Writes) {
+        self.lock().writes = writes;
     }
 
     /// Refuses whoever is not `root` with its password.
@@ -129,7 +158,7 @@ impl Directory {
             }
             work(&schema)
         };
-        told().map_err(|error| SqlError::of(&error, NAME))
+        told().map_err(|error| SqlError::of(&error, NAME, Writes::Taken))
     }
 
     /// All tables: database, name, rows, bytes.
@@ -167,7 +196,10 @@ impl Directory {
             .databases
             .get(database)
             .ok_or_else(|| SqlError::new(1049, "42000", format!("Unknown database '{database}'")))?;
-        work(connection).map_err(|error| SqlError::of(&error, database))
+        let writes = content.writes;
+        let worked =
+            connection.pragma_update(None, "query_only", writes != Writes::Taken).and_then(|()| work(connection));
+        worked.map_err(|error| SqlError::of(&error, database, writes))
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {

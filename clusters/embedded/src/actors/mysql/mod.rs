@@ -17,13 +17,14 @@ use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
-pub use directory::{Directory, SqlError};
+pub use directory::{Directory, SqlError, Writes};
 
 use super::{Actor, Ended, Visit};
 use crate::kubelet::{self, environment};
 use crate::mesh::{self, Caller, config, destination::Destination, endpoints::Found};
 use crate::object::{list, text, uid};
 use crate::platform::World;
+use crate::switches;
 
 /// A container that runs MySQL's server.
 pub struct Mysql;
@@ -32,6 +33,8 @@ pub struct Mysql;
 const DATA_DIRECTORY: &str = "/var/lib/mysql";
 /// The same of Bitnami's image (bitnami/containers `bitnami/mysql`, `MYSQL_VOLUME_DIR`).
 const BITNAMI_DIRECTORY: &str = "/bitnami/mysql";
+/// The switch by which its volume is full.
+const FULL: &str = "database-full";
 const NO_PASSWORD: &str = "[ERROR] [Entrypoint]: Database is uninitialized and password option is not specified";
 
 impl Actor for Mysql {
@@ -94,7 +97,16 @@ pub fn directory_of(world: &World, pod: &Value, container: &str) -> Arc<Director
     let bitnami = super::repository(image).contains("bitnami/");
     let usual = if bitnami { BITNAMI_DIRECTORY } else { DATA_DIRECTORY };
     let claim = kubelet::volumes::claim_at(&world.store, pod, container, place.copied().unwrap_or(usual));
-    world.memory.of::<Directory>(claim.as_deref().unwrap_or(uid(pod)))
+    let directory = world.memory.of::<Directory>(claim.as_deref().unwrap_or(uid(pod)));
+    let read_only = ["--super-read-only", "--super-read-only=ON", "--super_read_only=ON", "--super-read-only=1"];
+    directory.set_writes(if arguments.iter().any(|argument| read_only.contains(argument)) {
+        Writes::ReadOnly
+    } else if switches::is_on(&world.store, FULL) {
+        Writes::Full
+    } else {
+        Writes::Taken
+    });
+    directory
 }
 
 /// What a server behind `host:port` keeps its rows in, without a look at the mesh's policies: for programs that are
