@@ -79,8 +79,8 @@ fn was_killed(log: &Path) -> io::Result<bool> {
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
     let mut tail = Vec::new();
     file.take(TAIL).read_to_end(&mut tail)?;
-    // Without a whole line the run had not begun, or is just beginning.
-    Ok(tail.contains(&b'\n') && !ends_well(&tail))
+    // An empty log is that of a run which is just beginning. A line that was cut off may be longer than what is looked at.
+    Ok(!tail.is_empty() && !ends_well(&tail))
 }
 
 #[cfg(test)]
@@ -103,6 +103,7 @@ mod tests {
             ("ended", format!("{{}}\n{finished}")),
             ("killed", "{\"entry\":\"began\"}\n{\"entry\":\"fini".to_owned()),
             ("empty", String::new()),
+            ("killed in a long line", format!("{{\"entry\":\"began\"}}\n{{\"entry\":\"ended{}", "x".repeat(1 << 17))),
             ("long", format!("{}\n{finished}", "x".repeat(1 << 17))),
             ("quoting", format!("{finished}{{\"entry\":\"noted\",\"of\":{finished:?}}}\n")),
         ] {
@@ -113,7 +114,10 @@ mod tests {
         let alive = Journal::create(&folder("alive"));
         alive.append(&Entry::Began { id: "TST-001".to_owned(), at_ms: 0 });
         let killed = killed(root.path());
-        assert_eq!(killed.iter().map(String::as_str).collect::<Vec<_>>(), ["killed", "quoting"]);
+        assert_eq!(
+            killed.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["killed", "killed in a long line", "quoting"]
+        );
         drop(alive);
         assert!(super::killed(root.path()).contains("alive"));
         assert!(super::killed(&root.path().join("nowhere")).is_empty());
