@@ -75,6 +75,47 @@ async fn rows_outlive_the_pod_of_the_database() {
     assert_eq!(list(&platform).await.1["experiments"][0]["experiment_id"], id);
 }
 
+/// The pod is gone at once, as after kill -9: nobody tells the server to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_killed_in_the_middle_of_a_run_loses_nothing_acknowledged() {
+    let platform = platform().await;
+    let experiment = experiment(&platform).await;
+    let pipeline: Value = serde_json::from_str(PIPELINE).unwrap();
+    let body = json!({"display_name": "r", "experiment_id": experiment, "pipeline_spec": pipeline});
+    let (status, run) = call(&platform, Method::POST, "/runs", &body).await;
+    assert_eq!((status, &run["state"]), (StatusCode::OK, &json!("PENDING")), "{run}");
+
+    // Whoever writes while the server dies is told the truth: what is answered with 200 is kept.
+    let before = database_pods(&platform);
+    let mut acknowledged = vec![experiment];
+    let mut refused = 0;
+    for number in 0..40 {
+        if number == 5 {
+            platform.world().store.delete(&before[0]).unwrap();
+        }
+        let body = json!({"display_name": format!("e-{number}"), "namespace": NAMESPACE});
+        match call(&platform, Method::POST, "/experiments", &body).await {
+            (StatusCode::OK, made) => acknowledged.push(made["experiment_id"].as_str().unwrap().to_owned()),
+            (status, refusal) => {
+                assert_eq!((status, &refusal["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!(13)), "{refusal}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(acknowledged.len() > 5 && refused > 0, "{} acknowledged, {refused} refused", acknowledged.len());
+
+    until("the API answers again", || async { list(&platform).await.0 == StatusCode::OK }).await;
+    for id in &acknowledged {
+        let (status, found) = call(&platform, Method::GET, &format!("/experiments/{id}"), &Value::Null).await;
+        assert_eq!((status, &found["experiment_id"]), (StatusCode::OK, &json!(id)));
+    }
+    let path = format!("/runs/{}", run["run_id"].as_str().unwrap());
+    until("the run succeeds", || async {
+        call(&platform, Method::GET, &path, &Value::Null).await.1["state"] == "SUCCEEDED"
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_database_the_api_says_so_and_forgets_nothing() {
     let platform = platform().await;
