@@ -40,6 +40,8 @@ pub fn run() -> Command {
         ("kubeflow-conformance run", "judge the embedded reference platform"),
         ("kubeflow-conformance run --cluster existing --read-only", "judge a running platform and create nothing"),
         ("kubeflow-conformance run login::", "run the checks whose names contain login::"),
+        ("kubeflow-conformance run --pipeline train.yaml KFP-070", "run a compiled pipeline of your own to its end"),
+        ("kubeflow-conformance run --plan --images", "list the images that a site has to mirror before a run"),
     ]))
 }
 
