@@ -64,6 +64,23 @@ async fn experiment(platform: &Platform) -> String {
     made["experiment_id"].as_str().unwrap().to_owned()
 }
 
+/// Starts a run; yields its id.
+async fn run(platform: &Platform, experiment: &str) -> String {
+    let pipeline: Value = serde_json::from_str(PIPELINE).unwrap();
+    let body = json!({"display_name": "r", "experiment_id": experiment, "pipeline_spec": pipeline});
+    let (status, run) = call(platform, Method::POST, "/runs", &body).await;
+    assert_eq!((status, &run["state"]), (StatusCode::OK, &json!("PENDING")), "{run}");
+    run["run_id"].as_str().unwrap().to_owned()
+}
+
+async fn succeeds(platform: &Platform, run: &str) {
+    let path = format!("/runs/{run}");
+    until("the run succeeds", || async {
+        call(platform, Method::GET, &path, &Value::Null).await.1["state"] == "SUCCEEDED"
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_outlive_the_pod_of_the_database() {
     let platform = platform().await;
@@ -80,10 +97,7 @@ async fn rows_outlive_the_pod_of_the_database() {
 async fn a_database_killed_in_the_middle_of_a_run_loses_nothing_acknowledged() {
     let platform = platform().await;
     let experiment = experiment(&platform).await;
-    let pipeline: Value = serde_json::from_str(PIPELINE).unwrap();
-    let body = json!({"display_name": "r", "experiment_id": experiment, "pipeline_spec": pipeline});
-    let (status, run) = call(&platform, Method::POST, "/runs", &body).await;
-    assert_eq!((status, &run["state"]), (StatusCode::OK, &json!("PENDING")), "{run}");
+    let run = run(&platform, &experiment).await;
 
     // Whoever writes while the server dies is told the truth: what is answered with 200 is kept.
     let before = database_pods(&platform);
@@ -109,11 +123,7 @@ async fn a_database_killed_in_the_middle_of_a_run_loses_nothing_acknowledged() {
         let (status, found) = call(&platform, Method::GET, &format!("/experiments/{id}"), &Value::Null).await;
         assert_eq!((status, &found["experiment_id"]), (StatusCode::OK, &json!(id)));
     }
-    let path = format!("/runs/{}", run["run_id"].as_str().unwrap());
-    until("the run succeeds", || async {
-        call(&platform, Method::GET, &path, &Value::Null).await.1["state"] == "SUCCEEDED"
-    })
-    .await;
+    succeeds(&platform, &run).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,15 +151,8 @@ async fn without_its_database_the_api_says_so_and_forgets_nothing() {
 async fn a_run_is_reported_by_the_agent_and_a_strange_workflow_is_removed() {
     let platform = platform().await;
     let experiment = experiment(&platform).await;
-    let pipeline: Value = serde_json::from_str(PIPELINE).unwrap();
-    let body = json!({"display_name": "r", "experiment_id": experiment, "pipeline_spec": pipeline});
-    let (status, run) = call(&platform, Method::POST, "/runs", &body).await;
-    assert_eq!((status, &run["state"]), (StatusCode::OK, &json!("PENDING")), "{run}");
-    let path = format!("/runs/{}", run["run_id"].as_str().unwrap());
-    until("the run succeeds", || async {
-        call(&platform, Method::GET, &path, &Value::Null).await.1["state"] == "SUCCEEDED"
-    })
-    .await;
+    let run = run(&platform, &experiment).await;
+    succeeds(&platform, &run).await;
     let strange = Key::new("argoproj.io", "workflows", NAMESPACE, "strange");
     let labels = json!({"pipeline/runid": "nobody-knows"});
     let object = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",

@@ -25,23 +25,7 @@ pub(super) fn begin(world: &World, run: &Run<'_>, container: &Value) {
     if world.store.get(&key).is_some() {
         return;
     }
-    let object = json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {
-            "name": pod, "namespace": run.namespace,
-            "labels": {
-                "pipeline/runid": run.id, "pipelines.kubeflow.org/v2_component": "true",
-                "workflows.argoproj.io/completed": "false", "workflows.argoproj.io/workflow": name(run.workflow),
-            },
-            "annotations": {"pipelines.kubeflow.org/v2_component": "true", "sidecar.istio.io/inject": "false"},
-            "ownerReferences": [controller_reference(run.workflow, "argoproj.io/v1alpha1", "Workflow")],
-        },
-        "spec": {
-            "serviceAccountName": run.account, "restartPolicy": "Never",
-            "containers": [{"name": "main", "image": text(container, "/image"), "command": container["command"],
-                "args": container["args"]}],
-        },
-    });
+    let object = pod_of(run, &pod, container, false);
     if let Err(error) = world.store.create(&key, object) {
         tracing::debug!(%error, "no pod is begun");
     }
@@ -71,26 +55,12 @@ pub(super) fn leave(
     let image = text(container, "/image");
     let terminated = json!({"exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" },
         "startedAt": at, "finishedAt": at});
-    let object = json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {
-            "name": pod, "namespace": run.namespace,
-            "labels": {
-                "pipeline/runid": run.id, "pipelines.kubeflow.org/v2_component": "true",
-                "workflows.argoproj.io/completed": "true", "workflows.argoproj.io/workflow": name(run.workflow),
-            },
-            "annotations": {"pipelines.kubeflow.org/v2_component": "true", "sidecar.istio.io/inject": "false"},
-            "ownerReferences": [controller_reference(run.workflow, "argoproj.io/v1alpha1", "Workflow")],
-        },
-        "spec": {
-            "serviceAccountName": run.account, "restartPolicy": "Never", "nodeName": CONTROL_PLANE_NODE,
-            "containers": [{"name": "main", "image": image, "command": container["command"], "args": container["args"]}],
-        },
-        "status": {
-            "phase": phase, "startTime": at, "hostIP": NODE_ADDRESS,
-            "containerStatuses": [{"name": "main", "image": image, "ready": false, "restartCount": 0, "started": false,
-                "state": {"terminated": terminated}}],
-        },
+    let mut object = pod_of(run, &pod, container, true);
+    object["spec"]["nodeName"] = json!(CONTROL_PLANE_NODE);
+    object["status"] = json!({
+        "phase": phase, "startTime": at, "hostIP": NODE_ADDRESS,
+        "containerStatuses": [{"name": "main", "image": image, "ready": false, "restartCount": 0, "started": false,
+            "state": {"terminated": terminated}}],
     });
     match world.store.create(&Key::new("", "pods", run.namespace, &pod), object) {
         Ok(made) => {
@@ -100,4 +70,26 @@ pub(super) fn leave(
         Err(error) => tracing::debug!(%error, "no pod is left"),
     }
     pod
+}
+
+/// The pod of a step as Argo makes it, not yet on a node.
+fn pod_of(run: &Run<'_>, pod: &str, container: &Value, completed: bool) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": pod, "namespace": run.namespace,
+            "labels": {
+                "pipeline/runid": run.id, "pipelines.kubeflow.org/v2_component": "true",
+                "workflows.argoproj.io/completed": completed.to_string(),
+                "workflows.argoproj.io/workflow": name(run.workflow),
+            },
+            "annotations": {"pipelines.kubeflow.org/v2_component": "true", "sidecar.istio.io/inject": "false"},
+            "ownerReferences": [controller_reference(run.workflow, "argoproj.io/v1alpha1", "Workflow")],
+        },
+        "spec": {
+            "serviceAccountName": run.account, "restartPolicy": "Never",
+            "containers": [{"name": "main", "image": text(container, "/image"), "command": container["command"],
+                "args": container["args"]}],
+        },
+    })
 }
