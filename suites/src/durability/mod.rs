@@ -1,7 +1,7 @@
 //! What the stores keep: one part after the other begins anew, and everything that was acknowledged is there again.
 //!
-//! Pods of the platform are deleted: the engine runs such checks where it may break something, on the embedded platform and
-//! on clusters that this program made. A check of another part is a row with its own [`Part`](restart::Part).
+//! Pods of the platform are deleted: the engine runs such checks on the embedded platform, on clusters that this program
+//! made, and on another one only where `--may-restart` names it. A check of another part is a row with its own [`Part`](restart::Part).
 
 pub mod restart;
 pub mod rows;
