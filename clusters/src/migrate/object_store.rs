@@ -1,9 +1,9 @@
 //! A MinIO in a pod, asked by its own protocol: through a forwarded port, which needs no way through the mesh, with the keys
 //! that its container was given.
 //!
-//! The files of its volume would need neither, but a program to look at them: the image of 2019 that Kubeflow Pipelines
-//! bundles has one, later ones have none (minio/minio `Dockerfile.release`, from ubi-minimal and ubi-micro). Bitnami's chart
-//! may hand the keys over as files (bitnami/charts `bitnami/minio` `auth.usePasswordFiles`).
+//! The files of its volume would need neither, but a program to look at them, which images made from ubi-minimal or ubi-micro
+//! need not have (minio/minio `Dockerfile.release`). Bitnami's chart may hand the keys over as files (bitnami/charts
+//! `bitnami/minio` `auth.usePasswordFiles`).
 
 use std::time::Duration;
 
