@@ -38,7 +38,10 @@ impl Cluster {
                 "apiVersion": "v1", "kind": "Pod",
                 "metadata": {"name": name, "labels": {"sidecar.istio.io/inject": inject}},
                 "spec": {"serviceAccountName": "default-editor",
-                         "containers": [{"name": "probe", "image": "istio/proxyv2:1.22.1", "command": ["sleep", "60"]}]},
+                         "volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": {
+                             "path": "token", "audience": "pipelines.kubeflow.org"}}]}}],
+                         "containers": [{"name": "probe", "image": "istio/proxyv2:1.22.1", "command": ["sleep", "60"],
+                                         "volumeMounts": [{"name": "t", "mountPath": "/run/pipelines"}]}]},
             });
             cluster.pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
         }
@@ -111,6 +114,15 @@ async fn a_pod_meets_the_mesh_and_the_network() {
             cluster.first_line(pod, &["http://nobody.kubeflow/"]).await,
             "curl: (6) Could not resolve host: nobody.kubeflow"
         );
+    }
+    let runs = format!("http://ml-pipeline.kubeflow:8888/apis/v2beta1/runs?namespace={HOME}");
+    for (file, answer) in [
+        ("/run/pipelines/token", "HTTP/1.1 200 OK"),
+        ("/var/run/secrets/kubernetes.io/serviceaccount/token", "HTTP/1.1 401 Unauthorized"),
+    ] {
+        let (token, _) = cluster.run("meshed", &["cat", file]).await;
+        let bearer = format!("authorization: Bearer {token}");
+        assert_eq!(cluster.first_line("meshed", &["-H", &bearer, &runs]).await, answer, "{file}");
     }
     // NetworkPolicies of this release let only the gateway's namespace to the applications.
     assert_eq!(cluster.first_line("meshed", &[jupyter]).await, "HTTP/1.1 503 Service Unavailable");

@@ -7,6 +7,7 @@ pub mod fields;
 pub mod images;
 pub mod lifecycle;
 pub(crate) mod programs;
+pub(crate) mod projected_tokens;
 mod scheduling;
 pub mod streams;
 pub mod volumes;

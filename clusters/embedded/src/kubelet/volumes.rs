@@ -1,7 +1,8 @@
 //! The files that volumes put into a container: ConfigMaps, Secrets, the downward API, and projections of these.
 //!
 //! `items` choose and rename keys, `subPath` mounts a part; as `pkg/volume/{configmap,secret,downwardapi,projected}` of
-//! Kubernetes 1.34. Service-account tokens are not files here: who needs one asks [`crate::access::tokens`].
+//! Kubernetes 1.34. The tokens of service accounts are made for whoever reads them, apart from these
+//! ([`super::projected_tokens`]).
 
 use std::collections::BTreeMap;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::shell;
 use crate::actors::{self, Ended};
-use crate::kubelet::environment;
+use crate::kubelet::{environment, projected_tokens};
 use crate::object::{list, name, text};
 use crate::platform::World;
 
@@ -183,6 +183,7 @@ fn file(place: &Place<'_>, path: &str) -> Option<String> {
         return Some(String::from_utf8_lossy(&written).into_owned());
     }
     environment::file(&place.world.store, place.pod, place.container, path)
+        .or_else(|| projected_tokens::file(place.world, place.pod, place.container, path))
 }
 
 fn cat(place: &Place<'_>, path: &str) -> Ended {
