@@ -7,6 +7,10 @@ use crate::gateway::diagnose::{blame, pods_behind};
 use crate::objects::ready_pod;
 use crate::stand_in::not_installed;
 
+/// Hands the first line of the input to the client as its password: on the command line it would stand in the cluster's
+/// audit log and in the pod's list of processes.
+const TAKES_PASSWORD: &str = r#"IFS= read -r MYSQL_PWD && export MYSQL_PWD && exec "$@""#;
+
 /// A database, and who may read it.
 #[derive(Debug)]
 pub struct Database<'a> {
@@ -39,14 +43,16 @@ pub async fn select(cx: &Ctx, database: &Database<'_>, query: &str) -> Checked<V
         let server = ("kubeflow", *deployment);
         return Err(blame(stop, pods_behind(cx, server, server).await));
     };
-    let (user, word) = (format!("-u{user}"), format!("--password={password}"));
-    let mut command = vec!["mysql", &user];
-    if !password.is_empty() {
+    let user = format!("-u{user}");
+    let client = ["mysql", &user, "-NBe", query, name];
+    let place = Place { namespace: "kubeflow", pod: &pod, container: deployment };
+    let ran = if password.is_empty() {
+        exec::run(cx, place, &client).await?
+    } else {
         cx.secret(password);
-        command.push(&word);
-    }
-    command.extend(["-NBe", query, name]);
-    let ran = exec::run(cx, Place { namespace: "kubeflow", pod: &pod, container: deployment }, &command).await?;
+        let command = [&["sh", "-c", TAKES_PASSWORD, "sh"], &client[..]].concat();
+        exec::run_with_input(cx, place, &command, &format!("{password}\n")).await?
+    };
     cx.remark(format!("mysql> {query}\n{}", ran.stdout));
     if ran.code == 0 {
         return Ok(ran.stdout.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect());

@@ -24,6 +24,25 @@ const OPTIONS_WITH_VALUE: &[(char, &str)] =
 const LOCAL: &[&str] = &["", "localhost", "127.0.0.1"];
 const PASSWORD_SHOWN: &str = ": [Warning] Using a password on the command line interface can be insecure.\n";
 
+/// A shell's `IFS= read -r NAME && export NAME && exec "$@"` before a command: the variable that the first line of the
+/// input is, and the command. Any other command is itself.
+pub(super) fn with_variable<'a>(command: &'a [String], stdin: &[u8]) -> (Option<(String, String)>, &'a [String]) {
+    let read = |script: &str| {
+        let (name, rest) = script.strip_prefix("IFS= read -r ")?.split_once(' ')?;
+        (rest == format!("&& export {name} && exec \"$@\"")).then(|| name.to_owned())
+    };
+    match command {
+        [shell, option, script, _, rest @ ..] if shell == "sh" && option == "-c" => match read(script) {
+            Some(name) => {
+                let line = String::from_utf8_lossy(stdin).lines().next().unwrap_or_default().to_owned();
+                (Some((name, line)), rest)
+            }
+            None => (None, command),
+        },
+        _ => (None, command),
+    }
+}
+
 /// Runs a program; `None` if it is none of these.
 pub(super) fn run(
     program: &str,
@@ -247,6 +266,19 @@ mod tests {
         assert_eq!(ran(&directory, &["--execute=show tables", "mlpipeline", "--skip-column-names"]), ok("t\n"));
         let lines = ran(&directory, &["-NBe", "SHOW DATABASES"]).0;
         assert!(lines.contains("mlpipeline\n"), "{lines}");
+    }
+
+    #[test]
+    fn a_variable_may_come_in_the_first_line_of_the_input() {
+        let words = |line: &[&str]| line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let script = "IFS= read -r MYSQL_PWD && export MYSQL_PWD && exec \"$@\"";
+        let line = words(&["sh", "-c", script, "sh", "mysql", "-uroot"]);
+        let (given, rest) = with_variable(&line, b" p'w \nmore");
+        assert_eq!(given, Some(("MYSQL_PWD".to_owned(), " p'w ".to_owned())));
+        assert_eq!(rest, words(&["mysql", "-uroot"]));
+        for other in [["sh", "-c", "IFS= read -r A && export B && exec \"$@\"", "sh"], ["mysql", "-e", script, "x"]] {
+            assert_eq!(with_variable(&words(&other), b"x"), (None, &words(&other)[..]));
+        }
     }
 
     #[test]

@@ -58,11 +58,13 @@ impl Actor for Mysql {
         Ok(())
     }
 
-    fn exec(&self, world: &World, pod: &Value, container: &str, command: &[String], _: &[u8]) -> Option<Ended> {
+    fn exec(&self, world: &World, pod: &Value, container: &str, command: &[String], stdin: &[u8]) -> Option<Ended> {
+        let mut variables = environment::variables(&world.store, pod, container);
+        let (given, command) = client::with_variable(command, stdin);
+        variables.extend(given);
         let (program, arguments) = command.split_first()?;
         let program = program.rsplit('/').next().unwrap_or_default();
         let directory = directory_of(world, pod, container);
-        let variables = environment::variables(&world.store, pod, container);
         client::run(program, arguments, variables.get("MYSQL_PWD"), &directory)
     }
 

@@ -80,6 +80,7 @@ pub(super) fn reads_stdin(words: &[String]) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     matches!(words.as_slice(), ["cat" | "/bin/cat"] | ["cat" | "/bin/cat", "-"] | [_, "-c", "cat"])
         || matches!(words.as_slice(), [shell] | [shell, "-s"] if is_shell(shell))
+        || matches!(words.as_slice(), [shell, "-c", script, ..] if is_shell(shell) && script.starts_with("IFS= read "))
 }
 
 fn is_shell(word: &str) -> bool {
