@@ -5,7 +5,7 @@ use harness::{Check, Checked, Ctx, Explain, Level, Profile, Severity, Stop, chec
 use url::form_urlencoded;
 
 use super::DATA;
-use super::records::{place, result_uri};
+use super::records::{CONTEXT_OF_RUN, place, result_uri};
 use super::rows::{Database, select_in};
 use super::store::{self, get, keys};
 use crate::faults::data as faults;
@@ -196,7 +196,7 @@ async fn shown(cx: &Ctx) -> Checked {
 /// The name of the pod that ran the task, as its record has it.
 async fn pod(cx: &Ctx, ran: &Ran) -> Checked<String> {
     let query = format!(
-        "SELECT ExecutionProperty.string_value FROM Context JOIN Association ON Association.context_id = Context.id JOIN \
+        "SELECT ExecutionProperty.string_value FROM {CONTEXT_OF_RUN} JOIN Association ON Association.context_id = Context.id JOIN \
          ExecutionProperty ON ExecutionProperty.execution_id = Association.execution_id WHERE Context.name = '{}' AND \
          ExecutionProperty.name = 'pod_name' AND ExecutionProperty.string_value LIKE '%-system-container-impl-%'",
         ran.run

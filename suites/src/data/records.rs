@@ -13,6 +13,10 @@ use crate::pipelines::own::{Ran, SMALLEST};
 
 const CLIENT: &str = "backend/src/v2/metadata/client.go";
 
+/// The contexts of runs, to be joined and selected by name. Names are indexed within a type alone, and a table of contexts
+/// has a row a run (`ml-metadata/util/metadata_source_query_config.cc`: `UNIQUE(type_id, name)`).
+pub const CONTEXT_OF_RUN: &str = "Context JOIN Type ON Type.id = Context.type_id AND Type.name = 'system.PipelineRun'";
+
 /// The checks.
 pub static CHECKS: &[Check] = &[
     check(
@@ -109,7 +113,7 @@ async fn contexts(cx: &Ctx) -> Checked {
 /// Where the records say that the shared run's result is.
 pub async fn result_uri(cx: &Ctx, ran: &Ran) -> Checked<String> {
     let query = format!(
-        "SELECT Artifact.uri FROM Context JOIN Association ON Association.context_id = Context.id JOIN Event ON \
+        "SELECT Artifact.uri FROM {CONTEXT_OF_RUN} JOIN Association ON Association.context_id = Context.id JOIN Event ON \
          Event.execution_id = Association.execution_id JOIN EventPath ON EventPath.event_id = Event.id JOIN Artifact ON \
          Artifact.id = Event.artifact_id WHERE Context.name = '{}' AND Event.type = 4 AND EventPath.step_key = 'said'",
         ran.run

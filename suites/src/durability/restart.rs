@@ -34,10 +34,14 @@ pub struct Part {
 /// Which volume a claim is bound to: it must stay the same.
 pub async fn volume(cx: &Ctx, part: &Part) -> Checked<Option<(String, String)>> {
     let Some(claim) = part.claim else { return Ok(None) };
-    let found = objects::get(cx, CLAIM, "kubeflow", claim).await?;
-    let found = found.ok_or_else(|| {
-        Stop::failed(format!("claim kubeflow/{claim}"), "it is absent").because(format!("claim kubeflow/{claim}"))
-    })?;
+    let Some(found) = objects::get(cx, CLAIM, "kubeflow", claim).await? else {
+        // Another program in its place, SeaweedFS in MinIO's, has a claim of another name.
+        if objects::get(cx, DEPLOYMENT, "kubeflow", part.deployment).await?.is_none() {
+            return Err(Stop::absent(format!("Deployment kubeflow/{}", part.deployment)));
+        }
+        let stop = Stop::failed(format!("claim kubeflow/{claim}"), "it is absent");
+        return Err(stop.because(format!("claim kubeflow/{claim}")));
+    };
     Ok(Some((found.metadata.uid.clone().unwrap_or_default(), text(&found.data, "/spec/volumeName").to_owned())))
 }
 

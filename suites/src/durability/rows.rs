@@ -10,7 +10,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::restart::{BACK_WITHIN, Part, restart, volume};
-use crate::data::records::{place, result_uri};
+use crate::data::records::{CONTEXT_OF_RUN, place, result_uri};
 use crate::data::rows::{Database, select_in};
 use crate::data::store::{get, keys};
 use crate::faults::data as faults;
@@ -90,7 +90,7 @@ const fn row(
 ) -> Check {
     check(id, title, Level::Must, MANIFESTS, run)
         .explain(Explain {
-            what: "The part's pod is deleted. When another is ready, the counts of rows, the shared run's row, its records in \
+            what: "The part's pod is deleted. When another is ready, the counts of its namespace's rows, the shared run's row, its records in \
                    ML Metadata, its result in the object store and the API's answer about it are what they were, and the \
                    volume claim is bound to the same volume. How long it took stands in the report.",
             why: "A dashboard over a database that forgets is the failure that costs a team its work; it shows only after the \
@@ -118,18 +118,30 @@ struct Kept {
     shown: Value,
 }
 
+/// How many executions, artifacts and events ML Metadata has of a run.
+fn records_of(run: &str) -> String {
+    let count = |of: &str| format!("(SELECT count(*) FROM {CONTEXT_OF_RUN} {of} WHERE Context.name = '{run}')");
+    let executions = "JOIN Association ON Association.context_id = Context.id";
+    let artifacts = "JOIN Attribution ON Attribution.context_id = Context.id";
+    let events = format!("{executions} JOIN Event ON Event.execution_id = Association.execution_id");
+    format!("SELECT {}, {}, {}", count(executions), count(artifacts), count(&events))
+}
+
 impl Kept {
     async fn of(cx: &Ctx, ran: &Ran) -> Checked<Self> {
-        let counts = "SELECT (SELECT count(*) FROM experiments), (SELECT count(*) FROM run_details), (SELECT count(*) FROM \
-                      pipelines), (SELECT count(*) FROM pipeline_versions), (SELECT count(*) FROM jobs), (SELECT count(*) \
-                      FROM tasks), (SELECT count(*) FROM resource_references)";
+        let Ran { namespace, run, .. } = ran;
+        // Of this run and its namespace alone: a whole table may have millions of rows, and others go on working in it.
+        let counts = format!(
+            "SELECT (SELECT count(*) FROM experiments WHERE Namespace = '{namespace}'), (SELECT count(*) FROM run_details \
+             WHERE Namespace = '{namespace}'), (SELECT count(*) FROM pipelines WHERE Namespace = '{namespace}'), (SELECT \
+             count(*) FROM jobs WHERE Namespace = '{namespace}'), (SELECT count(*) FROM tasks WHERE RunUUID = '{run}'), \
+             (SELECT count(*) FROM resource_references WHERE ResourceUUID = '{run}')"
+        );
         let row = format!(
             "SELECT Name, Namespace, ExperimentUUID, State, CreatedAtInSec, FinishedAtInSec FROM run_details WHERE UUID = \
-             '{}'",
-            ran.run
+             '{run}'"
         );
-        let records = "SELECT (SELECT count(*) FROM Context), (SELECT count(*) FROM Execution), (SELECT count(*) FROM \
-                       Artifact), (SELECT count(*) FROM Event)";
+        let records = records_of(run);
         let uri = result_uri(cx, ran).await?;
         let (bucket, key) = place(&uri).unwrap_or_default();
         let found = get(cx, Some(&keys(cx, &ran.namespace).await?), bucket, key).await?;
@@ -137,9 +149,9 @@ impl Kept {
             return Err(Stop::failed("the object of the run's result", found.told()).at(uri));
         }
         Ok(Self {
-            counts: select_in(cx, Database::Pipelines, counts).await?,
+            counts: select_in(cx, Database::Pipelines, &counts).await?,
             row: select_in(cx, Database::Pipelines, &row).await?,
-            records: select_in(cx, Database::Metadata, records).await?,
+            records: select_in(cx, Database::Metadata, &records).await?,
             bytes: found.body,
             shown: api::get(cx, &format!("/runs/{}", ran.run)).await?,
             uri,
@@ -154,13 +166,17 @@ impl Kept {
             Some((format!("{what}: {was:?}"), format!("{what}: {is:?}")))
         };
         if self.counts != after.counts {
-            return told("rows of each table of the pipelines", &self.counts, &after.counts);
+            return told(
+                "the namespace's experiments, runs, pipelines and recurring runs, the run's tasks and references",
+                &self.counts,
+                &after.counts,
+            );
         }
         if self.row != after.row {
             return told("the run's row", &self.row, &after.row);
         }
         if self.records != after.records {
-            return told("contexts, executions, artifacts and events in ML Metadata", &self.records, &after.records);
+            return told("the run's executions, artifacts and events in ML Metadata", &self.records, &after.records);
         }
         if self.uri != after.uri {
             return told("the address of the run's result", &self.uri, &after.uri);

@@ -15,6 +15,7 @@ use super::own::{
     EVERY, KNOWN_WITHIN, RUN_WITHIN, experiment, home, made, named, pipeline, remove_afterwards, run, smallest, until,
     worker,
 };
+use crate::data::records::CONTEXT_OF_RUN;
 use crate::data::rows::{Database, select_in};
 use crate::faults::data as data_faults;
 use crate::faults::pipelines as faults;
@@ -144,7 +145,7 @@ async fn cached(cx: &Ctx) -> Checked {
         let id = made(cx, "runs", "run_id", &body).await?;
         until(cx, &id, &["SUCCEEDED"], RUN_WITHIN).await?;
         let query = format!(
-            "SELECT Execution.last_known_state, Artifact.uri FROM Context JOIN Association ON Association.context_id = \
+            "SELECT Execution.last_known_state, Artifact.uri FROM {CONTEXT_OF_RUN} JOIN Association ON Association.context_id = \
              Context.id JOIN Execution ON Execution.id = Association.execution_id JOIN Event ON Event.execution_id = \
              Execution.id JOIN EventPath ON EventPath.event_id = Event.id JOIN Artifact ON Artifact.id = \
              Event.artifact_id WHERE Context.name = '{id}' AND Event.type = 4 AND EventPath.step_key = 'said'"
