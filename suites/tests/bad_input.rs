@@ -15,6 +15,8 @@ mod kubeconfigs;
 mod manifests;
 #[path = "bad_input/outputs.rs"]
 mod outputs;
+#[path = "bad_input/own_platform.rs"]
+mod own_platform;
 #[path = "bad_input/pipelines.rs"]
 mod pipelines;
 #[path = "bad_input/platform.rs"]
@@ -23,6 +25,8 @@ mod platform;
 mod probes;
 #[path = "bad_input/program.rs"]
 mod program;
+#[path = "bad_input/stores.rs"]
+mod stores;
 #[path = "bad_input/tenancy.rs"]
 mod tenancy;
 #[path = "bad_input/wire.rs"]

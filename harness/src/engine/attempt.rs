@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reports::journal::Entry;
-use reports::model::{Check, Outcome, Problem, Skip};
+use reports::model::{Check, Event, EventKind, Outcome, Problem, Skip};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -21,6 +21,8 @@ use crate::stop::{Checked, Stop};
 pub const INTERRUPT_BUDGET: Duration = Duration::from_secs(3);
 /// How long a check that is ended may take to notice: a task ends where it next waits.
 const ABORT_BUDGET: Duration = Duration::from_millis(500);
+/// How many milliseconds an answer takes that is worth a word.
+const LONG: u64 = 1000;
 /// How long removing what a check created may take. What is still there then is left to the sweep.
 pub const CLEANUP_BUDGET: Duration = Duration::from_secs(20);
 
@@ -42,9 +44,15 @@ pub(crate) async fn attempt(shared: Arc<Shared>, step: Step, cleaner: kube::Clie
     let recorder = Recorder::new(shared.start, environment.redactor.clone());
     let cx = Ctx::new(Arc::clone(&shared), step.check, recorder.clone(), client(&shared, &step, &recorder));
     let list = cx.undo().clone();
-    let (outcome, opens) = run(&shared, &step, cx).await;
+    let (mut outcome, opens) = run(&shared, &step, cx).await;
     let leaked = undo(&list, &cleaner, &environment.run_id, environment.keep, &recorder, CLEANUP_BUDGET).await;
     let Recorded { evidence, findings, matrices } = recorder.close();
+    if let Outcome::Errored(problem) = &mut outcome
+        && problem.class == "timeout"
+        && let Some(slowest) = slowest(&evidence)
+    {
+        problem.message = format!("{}; {slowest}", problem.message);
+    }
     let duration_ms = millis(started.elapsed());
     let entry = results::entry(step.suite, step.check, outcome);
     let mut check = Check { started_ms, duration_ms, findings, leaked, matrices, evidence, ..entry };
@@ -123,8 +131,37 @@ fn too_late(within: Duration, ended: bool) -> Problem {
     }
 }
 
+/// What kept a check that ran out of time: the answer that took longest, if that was long.
+fn slowest(evidence: &[Event]) -> Option<String> {
+    let answers = evidence.iter().filter_map(|event| match &event.what {
+        EventKind::Http(exchange) => Some((exchange.duration_ms, format!("{} {}", exchange.method, exchange.url))),
+        EventKind::Kubernetes { call, duration_ms, .. } => Some((*duration_ms, call.clone())),
+        _ => None,
+    });
+    let (took, what) = answers.max_by_key(|(took, _)| *took).filter(|(took, _)| *took >= LONG)?;
+    Some(format!("the slowest answer came after {:.1?}: {what}", Duration::from_millis(took)))
+}
+
 /// The entry of a check that was not started.
 pub(crate) fn skipped(shared: &Shared, step: &Step, skip: Skip) -> Check {
     let started_ms = millis(shared.start.elapsed());
     Check { started_ms, ..results::entry(step.suite, step.check, Outcome::from(Stop::Skipped(skip))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_answer_is_told_if_it_was_slow() {
+        let call = |duration_ms| Event {
+            at_ms: 0,
+            what: EventKind::Kubernetes { call: format!("GET /{duration_ms}"), status: 200, duration_ms },
+        };
+        let remark = Event { at_ms: 0, what: EventKind::Remark { text: "slow".to_owned() } };
+        assert_eq!(slowest(&[]), None);
+        assert_eq!(slowest(&[call(999), remark.clone()]), None);
+        let told = slowest(&[call(1000), call(5930), remark, call(3)]);
+        assert_eq!(told.as_deref(), Some("the slowest answer came after 5.9s: GET /5930"));
+    }
 }

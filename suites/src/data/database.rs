@@ -1,14 +1,17 @@
 //! The database itself: the bundled one, with the tables of the release.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use harness::check::source;
+use harness::check::{Seconds, source};
+use harness::exec::{self, Place};
 use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
 
 use super::DATA;
 use super::rows::select;
-use crate::faults::pipelines as faults;
-use crate::objects::{self, CONFIG_MAP, SERVICE, config_value, text};
+use crate::faults::{data, pipelines as faults};
+use crate::gateway::diagnose::{Cause, blame};
+use crate::objects::{self, CONFIG_MAP, POD, SERVICE, config_value, items, ready_pod, text};
 
 const MODEL: &str = "backend/src/apiserver/model";
 
@@ -25,6 +28,9 @@ const TABLES: [&str; 10] = [
     "run_metrics",
     "tasks",
 ];
+
+/// How soon MySQL shall answer the simplest question: many times what a busy cluster's way into a pod takes.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -63,6 +69,27 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .writes()
     .breaks_on(&[&faults::DATABASE_EMPTIED, &faults::DATABASE_STOPPED]),
+    check(
+        "DAT-014",
+        "MySQL answers the simplest question at once",
+        Level::Should,
+        source("kubeflow/manifests", "apps/pipeline/upstream/third-party/mysql/base/mysql-deployment.yaml: resources"),
+        |cx| Box::pin(quick(cx)),
+    )
+    .explain(Explain {
+        what: "MySQL's own client, in MySQL's pod, has the answer to SELECT 1 within 4 s, the way into the pod included. \
+               Where it does not, the client alone is timed: it tells a pod that gets too little CPU from a server that \
+               waits for its disk or its locks.",
+        why: "Each page of the dashboard and each step of a run asks this database several times. One that takes seconds \
+              looks like a platform that is down, and nothing else names the cause.",
+        fix: "Give MySQL the CPU that it asks for (look for a LimitRange in namespace kubeflow, and at the node); look at \
+              SHOW PROCESSLIST, and at the speed of its volume.",
+        reproduce: "time kubectl -n kubeflow exec deploy/mysql -c mysql -- mysql -uroot -NBe 'SELECT 1'",
+    })
+    .profiles(DATA)
+    .writes()
+    .within(Seconds(130))
+    .breaks_on(&[&data::DATABASE_STARVED, &data::DATABASE_STALLS]),
 ];
 
 async fn bundled(cx: &Ctx) -> Checked {
@@ -96,4 +123,48 @@ async fn tables(cx: &Ctx) -> Checked {
     Err(Stop::failed("the ten tables of Kubeflow Pipelines", format!("without {}", missing.join(", ")))
         .because("Deployment kubeflow/mysql: its data directory was empty when it started")
         .fix("kubectl -n kubeflow rollout restart deployment ml-pipeline; restore the rows from a backup"))
+}
+
+async fn quick(cx: &Ctx) -> Checked {
+    let start = Instant::now();
+    select(cx, "SELECT 1").await?;
+    let took = start.elapsed();
+    cx.remark(format!("MySQL answered SELECT 1 after {took:.1?}"));
+    if took <= ANSWERS_WITHIN {
+        return Ok(());
+    }
+    let stop = Stop::failed(
+        format!("the answer to SELECT 1 within {ANSWERS_WITHIN:?}"),
+        format!("it came after {took:.1?}; each call of Kubeflow Pipelines waits as long"),
+    );
+    Err(blame(stop, slow(cx, took).await))
+}
+
+/// What makes MySQL slow: too little CPU for whatever runs in its container, or the server itself.
+async fn slow(cx: &Ctx, took: Duration) -> Checked<Option<Cause>> {
+    let Some(pod) = ready_pod(cx, "kubeflow", "app=mysql").await? else { return Ok(None) };
+    let start = Instant::now();
+    exec::run(cx, Place { namespace: "kubeflow", pod: &pod, container: "mysql" }, &["mysql", "--version"]).await?;
+    let alone = start.elapsed();
+    if alone < took / 2 {
+        return Ok(Some(Cause::new(
+            format!("MySQL's server: its client alone took {alone:.1?}, so the way into its pod and its CPU are well"),
+            "kubectl -n kubeflow exec deploy/mysql -c mysql -- mysql -uroot -e 'SHOW FULL PROCESSLIST'; look at the speed \
+             of claim mysql-pv-claim",
+        )));
+    }
+    let limit = objects::get(cx, POD, "kubeflow", &pod).await?;
+    let limit = limit.and_then(|pod| {
+        let containers = items(&pod.data, "/spec/containers").iter();
+        let server = containers.clone().find(|container| container["name"] == "mysql")?;
+        Some(text(server, "/resources/limits/cpu").to_owned()).filter(|limit| !limit.is_empty())
+    });
+    let why = limit.map_or_else(
+        || "its node or the way into its pod is short of time: no limit is set".to_owned(),
+        |limit| format!("it may use {limit} of a CPU"),
+    );
+    Ok(Some(Cause::new(
+        format!("Pod kubeflow/{pod}: {why}; even its client alone took {alone:.1?}"),
+        "kubectl -n kubeflow get limitrange; kubectl -n kubeflow describe deployment mysql; kubectl top node",
+    )))
 }

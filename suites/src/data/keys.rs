@@ -31,7 +31,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .writes()
     .within(Seconds(60))
-    .breaks_on(&[&faults::TENANT_KEYS_WRONG, &faults::HOOK_STOPPED]),
+    .breaks_on(&[&faults::TENANT_KEYS_WRONG, &faults::PLATFORM_KEYS_CHANGED, &faults::HOOK_STOPPED]),
     check(
         "DAT-006",
         "The object store refuses whoever has no keys, or wrong ones",

@@ -6,6 +6,7 @@ use harness::{Change, Fault};
 use super::deployment;
 use super::pipelines::{RESTART, STOPPED};
 
+const API: Ref = deployment("kubeflow", "ml-pipeline");
 const MINIO: Ref = deployment("kubeflow", "minio");
 const MYSQL: Ref = deployment("kubeflow", "mysql");
 const METADATA: Ref = deployment("kubeflow", "metadata-grpc-deployment");
@@ -100,6 +101,32 @@ pub static TENANT_KEYS_WRONG: Fault = fault(
     )],
 );
 
+/// The store knows other keys than the Secret has.
+pub static PLATFORM_KEYS_CHANGED: Fault = fault(
+    "kfp-platform-keys-changed",
+    "The platform's own keys were changed, and neither the object store nor the API server has started anew",
+    &[Change::Merge(
+        object("v1", "Secret", "kubeflow", "mlpipeline-minio-artifact"),
+        r#"{"data":{"secretkey":"bm90LXRoZS1rZXk="}}"#,
+    )],
+)
+.shows("Secret kubeflow/mlpipeline-minio-artifact");
+
+/// The API server writes with keys that are nobody's.
+pub static API_KEYS_WRONG: Fault = fault(
+    "kfp-api-keys-wrong",
+    "The API server is told a wrong secret key of the object store, and starts anew",
+    &[
+        Change::Patch(
+            API,
+            r#"[{"op": "add", "path": "/spec/template/spec/containers/0/env/-",
+                 "value": {"name": "OBJECTSTORECONFIG_SECRETACCESSKEY", "value": "not-the-key"}}]"#,
+        ),
+        Change::Merge(API, RESTART),
+    ],
+)
+.shows("OBJECTSTORECONFIG_SECRETACCESSKEY");
+
 /// The artifact server of the tenant reads with keys that are nobody's.
 pub static ARTIFACT_KEYS_CHANGED: Fault = fault(
     "kfp-artifact-keys-changed",
@@ -155,6 +182,22 @@ pub static DATABASE_READ_ONLY: Fault = fault(
 pub static DATABASE_FULL: Fault =
     fault("kfp-database-full", "The volume of MySQL takes no more", &[Change::Switch("database-full")])
         .shows("the volume of Deployment kubeflow/mysql");
+
+/// Each connection takes seconds.
+pub static DATABASE_STARVED: Fault = fault(
+    "kfp-database-starved",
+    "MySQL may use a hundredth of a CPU",
+    &[Change::Patch(
+        MYSQL,
+        r#"[{"op": "add", "path": "/spec/template/spec/containers/0/resources/limits", "value": {"cpu": "10m"}}]"#,
+    )],
+)
+.shows("it may use 10m of a CPU");
+
+/// Each statement takes seconds.
+pub static DATABASE_STALLS: Fault =
+    fault("kfp-database-stalls", "MySQL waits for its disk", &[Change::Switch("database-stalls")])
+        .shows("MySQL's server: its client alone");
 
 /// A restart of MySQL loses everything.
 pub static DATABASE_FORGETS: Fault = fault(

@@ -24,6 +24,9 @@ const ACCOUNT: &str = "system:serviceaccount:kubeflow:ml-pipeline";
 /// The role that gives owners and contributors their rights.
 const EDITORS: &str = "aggregate-to-kubeflow-pipelines-edit";
 
+/// The Secret with the keys of the bundled object store.
+const STORE_KEYS: &str = "mlpipeline-minio-artifact";
+
 /// An answer of the API.
 #[derive(Debug)]
 pub struct Reply {
@@ -149,6 +152,11 @@ pub async fn trouble(cx: &Ctx) -> Checked<Option<Cause>> {
         {
             return Ok(Some(cause));
         }
+        if deployment == "ml-pipeline"
+            && let Some(cause) = store_keys(cx).await?
+        {
+            return Ok(Some(cause));
+        }
         // A site may have an object store of its own.
         if deployment == "minio" && objects::get(cx, objects::DEPLOYMENT, "kubeflow", deployment).await?.is_none() {
             continue;
@@ -212,4 +220,34 @@ pub async fn password(cx: &Ctx) -> Checked<Option<Cause>> {
             "set the same password in MySQL: ALTER USER root IDENTIFIED BY '…'; or empty the Secret's",
         )
     }))
+}
+
+/// The API server is told keys of the object store by name; others than those of the Secret that the bundled store reads
+/// let it make no bucket.
+async fn store_keys(cx: &Ctx) -> Checked<Option<Cause>> {
+    if objects::get(cx, objects::DEPLOYMENT, "kubeflow", "minio").await?.is_none() {
+        return Ok(None);
+    }
+    let Some(server) = objects::get(cx, objects::DEPLOYMENT, "kubeflow", "ml-pipeline").await? else { return Ok(None) };
+    let Some(secret) = objects::get(cx, SECRET, "kubeflow", STORE_KEYS).await? else {
+        return Ok(Some(Cause::new(
+            format!("Secret kubeflow/{STORE_KEYS} is absent"),
+            format!("apply Secret {STORE_KEYS} of kubeflow/manifests again"),
+        )));
+    };
+    for (variable, key) in
+        [("OBJECTSTORECONFIG_ACCESSKEY", "accesskey"), ("OBJECTSTORECONFIG_SECRETACCESSKEY", "secretkey")]
+    {
+        let told = objects::variable(&server, variable);
+        if told.is_some_and(|told| secret_value(&secret, key).as_deref() != Some(told)) {
+            return Ok(Some(Cause::new(
+                format!(
+                    "{variable} of Deployment kubeflow/ml-pipeline is not {key} of Secret kubeflow/{STORE_KEYS}, which the \
+                     object store reads"
+                ),
+                format!("take {variable} from the Secret again, as kubeflow/manifests does"),
+            )));
+        }
+    }
+    Ok(None)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::PIPELINES;
 use super::api::{API, OLD_API, trouble};
 use crate::applications::App;
-use crate::faults::pipelines as faults;
+use crate::faults::{data, pipelines as faults};
 use crate::gateway::diagnose::blame;
 use crate::stand_in::witness_of;
 
@@ -29,7 +29,12 @@ pub static CHECKS: &[Check] = &[
     })
     .profiles(PIPELINES)
     .after(&["AUT-006"])
-    .breaks_on(&[&faults::API_STOPPED, &faults::DATABASE_PASSWORD_CHANGED, &faults::API_SERVICE_ASTRAY]),
+    .breaks_on(&[
+        &faults::API_STOPPED,
+        &faults::DATABASE_PASSWORD_CHANGED,
+        &faults::API_SERVICE_ASTRAY,
+        &data::API_KEYS_WRONG,
+    ]),
     check(
         "KFP-002",
         "Kubeflow Pipelines knows of namespaces and users",

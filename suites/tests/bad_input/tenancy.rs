@@ -2,43 +2,16 @@
 
 use std::time::Duration;
 
-use clusters::{Embedded, Provided, Provider, versions};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use reports::model::{Check, Outcome, Skip};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
+use crate::own_platform::Platform;
 use crate::program::{Program, Ran};
 
-/// A platform of one test.
-struct Platform {
-    provided: Provided,
-    client: kube::Client,
-}
-
 impl Platform {
-    async fn start() -> Self {
-        harness::init();
-        let embedded = Embedded::new(versions::named("1.9.1").unwrap());
-        let provided = embedded.provide(&CancellationToken::new()).await.unwrap();
-        let client = kube::Client::try_from(provided.target.kube.clone()).unwrap();
-        Self { provided, client }
-    }
-
-    /// Judges it by the checks whose names contain a word.
-    fn judged(&self, users: &str, filter: &str) -> Ran {
-        let mut program = Program::new(&["run", "--report-dir", "reports"]);
-        let kubeconfig = program.file("kubeconfig", self.provided.kubeconfig.as_deref().unwrap());
-        let users = program.file("users", users);
-        let gateway = self.provided.target.gateway.as_ref().unwrap().to_string();
-        program.command.args(["--cluster", "existing", "--gateway-url", &gateway, "--kubeconfig"]).arg(kubeconfig);
-        program.command.arg("--users-file").arg(users).arg(filter);
-        // The platform is in this process: it needs its threads.
-        tokio::task::block_in_place(|| program.ends())
-    }
-
     /// Lets Dex know users whose password is that of the platform's own.
     async fn knows(&self, emails: &[&str]) {
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), "auth");

@@ -25,6 +25,7 @@ pub mod web_apps;
 pub mod workspaces;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use futures::future::BoxFuture;
@@ -121,6 +122,12 @@ pub trait Actor: Send + Sync {
     fn exec(&self, world: &World, pod: &Value, container: &str, command: &[String], stdin: &[u8]) -> Option<Ended> {
         let _ = (world, pod, container, command, stdin);
         None
+    }
+
+    /// How long a command in the program's container waits before it does anything.
+    fn pause(&self, world: &World, container: &Value, command: &[String]) -> Duration {
+        let _ = (world, container, command);
+        Duration::ZERO
     }
 
     /// Answers one request, as the program in that container would.

@@ -10,6 +10,7 @@ pub(crate) mod programs;
 pub(crate) mod projected_tokens;
 mod scheduling;
 pub mod streams;
+pub mod throttle;
 pub mod volumes;
 
 use serde_json::Value;

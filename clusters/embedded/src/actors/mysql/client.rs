@@ -4,7 +4,7 @@
 
 use rusqlite::types::ValueRef;
 
-use super::directory::{Directory, SqlError};
+use super::directory::{Directory, SqlError, VERSION};
 use crate::actors::Ended;
 
 /// What the command line asks for.
@@ -53,6 +53,10 @@ pub(super) fn run(
     if !matches!(program, "mysql" | "mysqladmin") {
         return None;
     }
+    if asks_nobody(arguments) {
+        let told = format!("{program}  Ver {VERSION}\n");
+        return Some(Ended { stdout: told.into_bytes(), ..Ended::default() });
+    }
     let options = match parse(arguments) {
         Ok(options) => options,
         Err(why) => return Some(failed(format!("{program}: [ERROR] {program}: {why}\n"), 2)),
@@ -62,6 +66,11 @@ pub(super) fn run(
         ended.stderr = [format!("{program}{PASSWORD_SHOWN}").into_bytes(), ended.stderr].concat();
     }
     Some(ended)
+}
+
+/// Whether a command is done without the server.
+pub(super) fn asks_nobody(words: &[String]) -> bool {
+    words.iter().any(|word| matches!(word.as_str(), "--version" | "-V"))
 }
 
 fn answer(program: &str, options: &Options, password: &str, directory: &Directory) -> Ended {

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 
 /// The version that the server says it is.
-const VERSION: &str = "8.0.26";
+pub(super) const VERSION: &str = "8.0.26";
 
 /// What a statement failed with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,6 +11,7 @@ mod client;
 mod directory;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use futures::future::BoxFuture;
@@ -20,7 +21,7 @@ use serde_json::Value;
 pub use directory::{Directory, SqlError, Writes};
 
 use super::{Actor, Ended, Visit};
-use crate::kubelet::{self, environment};
+use crate::kubelet::{self, environment, throttle};
 use crate::mesh::{self, Caller, config, destination::Destination, endpoints::Found};
 use crate::object::{list, text, uid};
 use crate::platform::World;
@@ -33,8 +34,14 @@ pub struct Mysql;
 const DATA_DIRECTORY: &str = "/var/lib/mysql";
 /// The same of Bitnami's image (bitnami/containers `bitnami/mysql`, `MYSQL_VOLUME_DIR`).
 const BITNAMI_DIRECTORY: &str = "/bitnami/mysql";
+/// The switch by which it waits for its disk.
+const STALLS: &str = "database-stalls";
+/// How long, then.
+const STALL: Duration = Duration::from_secs(6);
 /// The switch by which its volume is full.
 const FULL: &str = "database-full";
+/// What a connection with its statements, or the client, takes of a CPU: so much that a tight limit is felt.
+const EFFORT: Duration = Duration::from_millis(60);
 const NO_PASSWORD: &str = "[ERROR] [Entrypoint]: Database is uninitialized and password option is not specified";
 
 impl Actor for Mysql {
@@ -68,12 +75,20 @@ impl Actor for Mysql {
         client::run(program, arguments, variables.get("MYSQL_PWD"), &directory)
     }
 
+    /// The server is asked by all commands but one that tells the client's own version.
+    fn pause(&self, world: &World, container: &Value, command: &[String]) -> Duration {
+        if client::asks_nobody(command) { throttle::wait(container, EFFORT) } else { pause(world, container) }
+    }
+
     /// `CONNECT` stands for opening a connection: the answer carries the [`Directory`] as an extension. Anything else is
     /// HTTP to a server that does not speak it.
     fn serve(&self, visit: Visit, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
         Box::pin(async move {
             let mut response = Response::new(Body::empty());
             if request.method() == Method::CONNECT {
+                if let Some(program) = kubelet::container(&visit.pod, &visit.container) {
+                    tokio::time::sleep(pause(&visit.world, program)).await;
+                }
                 response.extensions_mut().insert(directory_of(&visit.world, &visit.pod, &visit.container));
             } else {
                 *response.status_mut() = StatusCode::BAD_GATEWAY;
@@ -81,6 +96,12 @@ impl Actor for Mysql {
             response
         })
     }
+}
+
+/// What passes before a connection is answered.
+fn pause(world: &World, container: &Value) -> Duration {
+    let stall = if switches::is_on(&world.store, STALLS) { STALL } else { Duration::ZERO };
+    throttle::wait(container, EFFORT) + stall
 }
 
 /// Whether an image is MySQL's, whatever its registry.

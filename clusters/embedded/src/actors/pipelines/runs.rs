@@ -260,7 +260,8 @@ pub fn terminate(call: &Call, id: &str) -> Answered {
     Ok(json!({}))
 }
 
-/// `POST /runs/{id}:retry`: only a run that failed, and whose Workflow has been reported.
+/// `POST /runs/{id}:retry`: only a run that failed, and whose Workflow has been reported. Its history begins anew
+/// (`resource_manager.go`: the row is updated with a run that has none).
 pub fn retry(call: &Call, id: &str) -> Answered {
     let what = "Failed to retry a run";
     let row = reached(call, id, "retry", what)?;
@@ -274,9 +275,10 @@ pub fn retry(call: &Call, id: &str) -> Answered {
         return Err(refusal.within(&format!("Failed to retry run {id}")).within(what));
     }
     workflows::restart(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
-    let statement =
-        "UPDATE run_details SET Conditions = 'Running', State = 'RUNNING', FinishedAtInSec = 0 WHERE UUID = ?";
-    call.rows.execute(what, statement, &[id.to_owned().into()])?;
+    let history = json!([{"UpdateTimeInSec": now(), "State": "RUNNING", "Error": null}]);
+    let statement = "UPDATE run_details SET Conditions = 'Running', State = 'RUNNING', FinishedAtInSec = 0, \
+                     StateHistory = ? WHERE UUID = ?";
+    call.rows.execute(what, statement, &[history.to_string().into(), id.to_owned().into()])?;
     Ok(json!({}))
 }
 

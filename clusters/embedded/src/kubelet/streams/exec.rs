@@ -101,8 +101,11 @@ impl Command {
         if curl::is_curl(&self.words) && !image.contains("distroless") {
             return Ok(curl::run(&self.world, &self.pod, &self.words).await);
         }
-        let played = actors::playing(image)
-            .and_then(|actor| actor.exec(&self.world, &self.pod, &self.container, &self.words, stdin));
+        let actor = actors::playing(image);
+        if let (Some(actor), Some(container)) = (actor, container) {
+            tokio::time::sleep(actor.pause(&self.world, container, &self.words)).await;
+        }
+        let played = actor.and_then(|actor| actor.exec(&self.world, &self.pod, &self.container, &self.words, stdin));
         let place = commands::Place {
             world: &self.world,
             pod: &self.pod,
