@@ -20,6 +20,7 @@ pub mod metadata;
 pub mod mysql;
 pub mod notebooks;
 pub mod objects;
+pub mod patience;
 pub mod pipelines;
 pub mod probe;
 pub mod profiles;

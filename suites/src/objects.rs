@@ -1,7 +1,10 @@
 //! The platform's Kubernetes objects as the checks read them: untyped, so that every supported release fits.
 
+use futures::Stream;
 use harness::{Checked, Ctx, Stop};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
 
 /// A kind of object.
@@ -145,6 +148,22 @@ pub async fn within(cx: &Ctx, kind: Kind, namespace: &str) -> Checked<Vec<Dynami
 /// The objects of a kind that labels select, everywhere.
 pub async fn labelled(cx: &Ctx, kind: Kind, labels: &str) -> Checked<Vec<DynamicObject>> {
     list(kind.api(cx, None), &ListParams::default().labels(labels)).await
+}
+
+/// The objects of a kind in a namespace that labels select.
+pub async fn labelled_within(cx: &Ctx, kind: Kind, namespace: &str, labels: &str) -> Checked<Vec<DynamicObject>> {
+    list(kind.api(cx, Some(namespace)), &ListParams::default().labels(labels)).await
+}
+
+/// What becomes of the objects of a kind in a namespace that labels select, change by change. A watch that breaks is begun
+/// anew.
+pub fn watch(
+    cx: &Ctx,
+    kind: Kind,
+    namespace: &str,
+    labels: &str,
+) -> impl Stream<Item = Result<Event<DynamicObject>, watcher::Error>> + Send + use<> {
+    watcher::watcher(kind.api(cx, Some(namespace)), watcher::Config::default().labels(labels)).default_backoff()
 }
 
 async fn list(api: Api<DynamicObject>, how: &ListParams) -> Checked<Vec<DynamicObject>> {

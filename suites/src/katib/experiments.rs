@@ -16,6 +16,7 @@ use super::trouble::{self, Passes};
 use crate::gateway::diagnose::Cause;
 use crate::images::BUSYBOX;
 use crate::objects::{self, EXPERIMENT, SUGGESTION, TRIAL, items, label, name, text};
+use crate::patience::Patience;
 use crate::{pipelines, tenants};
 
 /// The label of what belongs to an experiment.
@@ -27,9 +28,9 @@ pub const GONE_WITHIN: Duration = Duration::from_secs(120);
 /// How often is looked.
 pub const EVERY: Duration = Duration::from_millis(100);
 /// What keeps an experiment from going on counts when it has been seen for so long: it may be over at the next look.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LASTING: Duration = Duration::from_secs(1);
 /// The same for what may pass by itself.
-const MORE_PATIENCE: Duration = Duration::from_secs(60);
+const LASTING_LONG: Duration = Duration::from_secs(60);
 
 /// What a trial does whose objective is least at 2.
 pub const SQUARE: &str = "echo loss=$(( (${trialParameters.x} - 2) * (${trialParameters.x} - 2) ))";
@@ -115,7 +116,7 @@ pub async fn until<T: Send + 'static>(
     reached: impl Fn(&Value) -> Checked<Option<T>> + Sync,
 ) -> Checked<T> {
     let since: Mutex<Option<Instant>> = Mutex::new(None);
-    let (reached, since) = (&reached, &since);
+    let (reached, since, patience) = (&reached, &since, &Patience::new());
     cx.eventually(what, within, EVERY, || {
         Box::pin(async move {
             let found = objects::get(cx, EXPERIMENT, namespace, name).await?;
@@ -126,6 +127,9 @@ pub async fn until<T: Send + 'static>(
                 return Ok(Seen::Yes(wanted));
             }
             let state = state(&found.data);
+            if !patience.is_over() {
+                return Ok(Seen::NotYet(state));
+            }
             match trouble::of(cx, namespace, name).await? {
                 Some((cause, passes)) if lasts(since, passes) => {
                     Err(Stop::failed(what, format!("Experiment {namespace}/{name} is {state}"))
@@ -145,8 +149,8 @@ pub async fn until<T: Send + 'static>(
 
 fn lasts(since: &Mutex<Option<Instant>>, passes: Passes) -> bool {
     let mut since = since.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let patience = if passes == Passes::Never { PATIENCE } else { MORE_PATIENCE };
-    since.get_or_insert_with(Instant::now).elapsed() >= patience
+    let long = if passes == Passes::Never { LASTING } else { LASTING_LONG };
+    since.get_or_insert_with(Instant::now).elapsed() >= long
 }
 
 fn forget(since: &Mutex<Option<Instant>>) {
@@ -189,9 +193,7 @@ pub async fn ends(cx: &Ctx, at: (&str, &str), wanted: &'static str) -> Checked<V
 
 /// The trials of an experiment.
 pub async fn trials(cx: &Ctx, (namespace, experiment): (&str, &str)) -> Checked<Vec<DynamicObject>> {
-    let mut found = objects::within(cx, TRIAL, namespace).await?;
-    found.retain(|trial| label(trial, OF) == experiment);
-    Ok(found)
+    objects::labelled_within(cx, TRIAL, namespace, &format!("{OF}={experiment}")).await
 }
 
 /// The value that a trial was given for a parameter.

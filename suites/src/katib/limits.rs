@@ -1,20 +1,16 @@
 //! Limits of an experiment: how many trials at once, in all, and how many may fail; its goal; and its end by hand.
 
-use std::sync::Mutex;
-use std::time::Duration;
-
 use harness::check::{Seconds, source};
-use harness::fixtures::Fixture;
 use harness::{Check, Checked, Ctx, Explain, Level, Profile, Stop, check};
 use serde_json::json;
 
 use super::experiments::{
     ENDS_WITHIN, condition, counts, create, ends, experiment, gone, home, installed, named, trials, until,
 };
-use super::{rows, server, trouble};
+use super::watched::{AT_ONCE, IN_ALL, Watched};
+use super::{rows, server};
 use crate::faults::katib as faults;
 use crate::objects::{EXPERIMENT, delete, name, number, text};
-use crate::tenants;
 
 const KATIB: &[Profile] = &[Profile::Katib];
 const STATUS: &str = "pkg/controller.v1beta1/experiment/util/status_util.go";
@@ -30,8 +26,8 @@ pub static CHECKS: &[Check] = &[
         |cx| Box::pin(at_once(cx)),
     )
     .explain(Explain {
-        what: "An experiment of four trials that take a second each, three at once, is watched to its end: never are more \
-               than three pending or running.",
+        what: "An experiment of four trials, three at once, is watched to its end, change by change: never are more than \
+               three pending or running.",
         why: "Each may hold a GPU.",
         fix: "kubectl -n kubeflow logs deployment/katib-controller",
         reproduce: "kubectl -n NAMESPACE get trials -w",
@@ -137,75 +133,9 @@ pub static CHECKS: &[Check] = &[
     .breaks_on(&[&faults::CONTROLLER_MAKES_NO_JOBS]),
 ];
 
-/// How an experiment went that was watched from its beginning to its end.
-struct Watched(Checked<Went>);
-
-#[derive(Debug, Clone)]
-struct Went {
-    /// The most trials that were pending or running at once.
-    most: usize,
-    trials: usize,
-    reason: String,
-}
-
-const AT_ONCE: usize = 3;
-const IN_ALL: usize = 4;
-
-impl Fixture for Watched {
-    const NAME: &'static str = "an experiment that was watched";
-    const WITHIN: Duration = Duration::from_secs(660);
-
-    async fn make(cx: Ctx) -> Checked<Self> {
-        Ok(Self(watched(&cx).await))
-    }
-}
-
-/// Keeps the greatest number.
-fn note(most: &Mutex<usize>, seen: usize) {
-    let mut most = most.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    *most = seen.max(*most);
-}
-
-async fn watched(cx: &Ctx) -> Checked<Went> {
-    let (namespace, called) = (home(cx).await?, tenants::name(cx, "kat-watched"));
-    let slow = experiment(&namespace, &called, "random", 1000, "sleep 1 && echo loss=${trialParameters.x}");
-    create(cx, counts(slow, 3, 4, 1)).await?;
-    let at = (namespace.as_str(), called.as_str());
-    let most = Mutex::new(0);
-    let over = |trial: &kube::api::DynamicObject| {
-        ["Succeeded", "Failed", "Killed", "MetricsUnavailable", "EarlyStopped"]
-            .iter()
-            .any(|kind| condition(&trial.data, kind).is_some())
-    };
-    let reason = cx
-        .eventually("the watched experiment ends", ENDS_WITHIN, super::experiments::EVERY, || {
-            let most = &most;
-            Box::pin(async move {
-                let active = trials(cx, at).await?.iter().filter(|trial| !over(trial)).count();
-                note(most, active);
-                let found = crate::objects::get(cx, EXPERIMENT, at.0, at.1).await?;
-                let ended = found
-                    .as_ref()
-                    .and_then(|found| ["Succeeded", "Failed"].iter().find_map(|kind| condition(&found.data, kind)));
-                if let Some(ended) = ended {
-                    return Ok(harness::context::Seen::Yes(text(ended, "/reason").to_owned()));
-                }
-                match trouble::itself(cx).await? {
-                    Some(cause) => {
-                        Err(Stop::failed("the experiment goes on", "it does not").because(cause.what).fix(cause.fix))
-                    }
-                    None => Ok(harness::context::Seen::NotYet(format!("{active} trials at once"))),
-                }
-            })
-        })
-        .await?;
-    let most = *most.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Ok(Went { most, trials: trials(cx, at).await?.len(), reason })
-}
-
 async fn at_once(cx: &Ctx) -> Checked {
     installed(cx)?;
-    let went = cx.fixture::<Watched>().await?.0.clone()?;
+    let went = cx.fixture::<Watched>().await?.went()?;
     if (1..=AT_ONCE).contains(&went.most) {
         return Ok(());
     }
@@ -215,7 +145,7 @@ async fn at_once(cx: &Ctx) -> Checked {
 
 async fn in_all(cx: &Ctx) -> Checked {
     installed(cx)?;
-    let went = cx.fixture::<Watched>().await?.0.clone()?;
+    let went = cx.fixture::<Watched>().await?.went()?;
     if went.trials == IN_ALL && went.reason == "ExperimentMaxTrialsReached" {
         return Ok(());
     }

@@ -16,6 +16,7 @@ pub mod server;
 pub mod sharing;
 pub mod shown;
 pub mod trouble;
+mod watched;
 
 use harness::Suite;
 

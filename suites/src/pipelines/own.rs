@@ -1,6 +1,6 @@
 //! What checks make in Kubeflow Pipelines: named after the run, and removed after the check however it ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use harness::context::Seen;
@@ -16,6 +16,7 @@ use crate::data::store::no_bucket;
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
 use crate::images::BUSYBOX;
 use crate::objects::{self, PROFILE, name, text};
+use crate::patience::Patience;
 use crate::tenants;
 
 /// How long a run of one small container may take: three pods one after the other, their images pulled.
@@ -26,8 +27,6 @@ pub const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 pub const EVERY: Duration = Duration::from_millis(100);
 /// Why a container waits that will not get its image: the kubelet has tried more than once.
 const NO_IMAGE: [&str; 3] = ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
-/// How long a run is waited for before it is asked what keeps it: that takes a dozen calls, and short runs are over by then.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A namespace that the run's user owns: one that is there, or else one made for the run.
 pub async fn home(cx: &Ctx) -> Checked<String> {
@@ -197,7 +196,7 @@ pub struct Wait {
 pub async fn until_every(cx: &Ctx, run: &str, wanted: &'static [&'static str], how: Wait) -> Checked<Value> {
     let path = format!("/runs/{run}");
     let wait = format!("the run is {}", wanted.join(" or "));
-    let begun = Instant::now();
+    let patience = &Patience::new();
     let looked = cx
         .eventually(&wait, how.within, how.every, || {
             let (cx, path) = (cx.clone(), path.clone());
@@ -214,7 +213,7 @@ pub async fn until_every(cx: &Ctx, run: &str, wanted: &'static [&'static str], h
                         format!("it ended {state}: {}", text(&found, "/error/message")),
                     ));
                 }
-                if begun.elapsed() < PATIENCE {
+                if !patience.is_over() {
                     return Ok(Seen::NotYet(format!("state {state}")));
                 }
                 if wanted == ["SUCCEEDED"]

@@ -1,6 +1,6 @@
 //! Programs that act on objects: they do so while a ready pod runs their image, wherever it comes from.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -10,9 +10,21 @@ use crate::object::{list, text};
 use crate::platform::World;
 use crate::store::{Change, ChangeKind, Key};
 
-/// A ready pod that runs an image whose repository ends in one of `images`.
+/// The pod of a program that leads (client-go `tools/leaderelection`).
+#[derive(Default)]
+struct Leader(Mutex<Option<Key>>);
+
+/// A ready pod that runs an image whose repository ends in one of `images`: the same as long as it is ready.
 pub(super) fn running(world: &World, images: &[&str]) -> Option<Arc<Value>> {
-    world.store.list("", "pods", None).into_iter().find(|pod| is_ready(pod) && container(pod, images).is_some())
+    let fits = |pod: &Arc<Value>| container(pod, images).is_some() && is_ready(pod);
+    let leader = world.memory.of::<Leader>(images.first()?);
+    let mut leader = leader.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(pod) = leader.as_ref().and_then(|key| world.store.get(key)).filter(fits) {
+        return Some(pod);
+    }
+    let next = world.store.list("", "pods", None).into_iter().find(fits);
+    *leader = next.as_ref().map(|pod| super::owned::key_of("", "pods", pod));
+    next
 }
 
 /// The container of a pod that runs one of the images.

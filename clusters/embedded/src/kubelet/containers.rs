@@ -48,7 +48,7 @@ pub(super) fn step(world: &World, pod: &Value, container: &Value, last: Option<&
         record(world, "kubelet", pod, Severity::Warning, "Failed", &problem.event);
         return waiting(status, problem.reason, &problem.message);
     }
-    if let Some(problem) = environment::resolve(&world.store, pod, container).problem {
+    if let Some(problem) = environment::specified(&world.store, pod, container).problem {
         record(world, "kubelet", pod, Severity::Warning, "Failed", &format!("Error: {problem}"));
         return waiting(status, "CreateContainerConfigError", &problem);
     }

@@ -3,6 +3,7 @@
 //! Order and texts follow `pkg/kubelet/kubelet_pods.go` (`makeEnvironmentVariables`) and `pkg/kubelet/envvars` of
 //! Kubernetes 1.34.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -19,6 +20,15 @@ use crate::store::{Key, Store};
 #[must_use]
 pub fn variables(store: &Store, pod: &Value, container: &str) -> BTreeMap<String, String> {
     super::container(pod, container).map(|container| resolve(store, pod, container).variables).unwrap_or_default()
+}
+
+/// One of these variables. Of the Services only the one is looked at that it can be of: a namespace has dozens, and each
+/// gives some ten variables.
+#[must_use]
+pub fn variable(store: &Store, pod: &Value, container: &str, name: &str) -> Option<String> {
+    let own = specified(store, pod, super::container(pod, container)?);
+    let linked = || service_variables(store, pod, |service| may_be_of(name, service)).remove(name);
+    own.variables.get(name).cloned().or_else(linked)
 }
 
 /// The content of a file that a ConfigMap, Secret or projected volume puts into a container, by absolute path.
@@ -39,7 +49,17 @@ pub struct Environment {
 /// Resolves the environment of a container (its object in the pod's spec).
 #[must_use]
 pub fn resolve(store: &Store, pod: &Value, container: &Value) -> Environment {
-    let services = service_variables(store, pod);
+    let mut environment = specified(store, pod, container);
+    for (name, value) in service_variables(store, pod, |_| true) {
+        environment.variables.entry(name).or_insert(value);
+    }
+    environment
+}
+
+/// What a container's own specification sets, and why that is not complete.
+#[must_use]
+pub fn specified(store: &Store, pod: &Value, container: &Value) -> Environment {
+    let linked = LazyCell::new(|| service_variables(store, pod, |_| true));
     let mut environment = Environment::default();
     for source in list(container, "/envFrom") {
         environment.take_all(store, namespace(pod), source);
@@ -47,7 +67,7 @@ pub fn resolve(store: &Store, pod: &Value, container: &Value) -> Environment {
     for entry in list(container, "/env") {
         let value = match entry.get("valueFrom").filter(|from| from.is_object()) {
             None => Some(expand(text(entry, "/value"), |name| {
-                environment.variables.get(name).or_else(|| services.get(name)).cloned()
+                environment.variables.get(name).or_else(|| linked.get(name)).cloned()
             })),
             Some(from) => match referred(store, pod, container, from) {
                 Ok(value) => value,
@@ -60,9 +80,6 @@ pub fn resolve(store: &Store, pod: &Value, container: &Value) -> Environment {
         if let Some(value) = value {
             environment.variables.insert(text(entry, "/name").to_owned(), value);
         }
-    }
-    for (name, value) in services {
-        environment.variables.entry(name).or_insert(value);
     }
     environment
 }
@@ -178,20 +195,27 @@ pub fn expand(template: &str, lookup: impl Fn(&str) -> Option<String>) -> String
     result + rest
 }
 
-/// `NAME_SERVICE_HOST` and the like for the Services of the pod's namespace (unless `enableServiceLinks` is false) and for
-/// the API.
-fn service_variables(store: &Store, pod: &Value) -> BTreeMap<String, String> {
+/// Whether a variable can be one that a Service gives, by its name.
+fn may_be_of(variable: &str, service: &str) -> bool {
+    let begins = service.chars().map(|char| if char == '-' { '_' } else { char.to_ascii_uppercase() });
+    let mut rest = variable.chars();
+    begins.zip(&mut rest).all(|(wanted, char)| wanted == char) && rest.next() == Some('_')
+}
+
+/// `NAME_SERVICE_HOST` and the like for those of the Services of the pod's namespace (unless `enableServiceLinks` is false)
+/// and of the API whose name is `wanted`.
+fn service_variables(store: &Store, pod: &Value, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
     let mut services = Vec::new();
     if pod.pointer("/spec/enableServiceLinks").and_then(Value::as_bool).unwrap_or(true) {
         services = store.list("", "services", Some(namespace(pod)));
     }
     services.extend(store.get(&Key::new("", "services", "default", "kubernetes")));
     let mut variables = BTreeMap::new();
-    for service in services {
-        let address = text(&service, "/spec/clusterIP");
-        let ports = list(&service, "/spec/ports");
+    for service in services.iter().filter(|service| wanted(name(service))) {
+        let address = text(service, "/spec/clusterIP");
+        let ports = list(service, "/spec/ports");
         let (false, Some(first)) = (address.is_empty() || address == "None", ports.first()) else { continue };
-        let prefix = name(&service).to_uppercase().replace('-', "_");
+        let prefix = name(service).to_uppercase().replace('-', "_");
         let number = |port: &Value| port.get("port").and_then(Value::as_u64).unwrap_or_default();
         let protocol = |port: &Value| match text(port, "/protocol") {
             "" => "TCP".to_owned(),
@@ -279,6 +303,24 @@ mod tests {
             let pod = pod(container);
             assert_eq!(resolve(&store(), &pod, &pod["spec"]["containers"][0]).problem.as_deref(), words);
         }
+    }
+
+    #[test]
+    fn one_variable_is_found_as_among_all() {
+        let store = store();
+        store
+            .create(
+                &Key::new("", "services", "a", "ml"),
+                json!({"spec": {"clusterIP": "10.96.0.8", "ports": [{"port": 1}]}}),
+            )
+            .unwrap();
+        let pod = pod(json!({"env": [{"name": "ML_PORT", "value": "mine"}]}));
+        let all = variables(&store, &pod, "main");
+        for name in all.keys().map(String::as_str).chain(["ML", "ML_", "ML_PIPELINE", "ML_PIPELINEX_PORT", ""]) {
+            assert_eq!(variable(&store, &pod, "main", name).as_ref(), all.get(name), "{name}");
+        }
+        assert_eq!(all["ML_PORT"], "mine");
+        assert!(all.contains_key("ML_PIPELINE_SERVICE_PORT_HTTP") && all.contains_key("ML_SERVICE_HOST"));
     }
 
     #[test]

@@ -48,18 +48,21 @@ impl Endpoints {
         let ready: Vec<_> = all.iter().filter(|pod| is_ready(pod)).cloned().collect();
         let is_istiod =
             |pod: &Value| object::namespace(pod) == ISTIOD_NAMESPACE && object::label(pod, "app") == Some("istiod");
+        let (all_by_home, ready_by_home) = (by_namespace(&all), by_namespace(&ready));
         let services = store.list("", "services", None).into_iter().map(|service| {
+            let home = object::namespace(&service);
             let selector = service.pointer("/spec/selector");
             let any = service.pointer("/spec/publishNotReadyAddresses").and_then(Value::as_bool) == Some(true);
-            let candidates = if any { &all } else { &ready };
+            let candidates = if any { &all_by_home } else { &ready_by_home };
             let pods = candidates
-                .iter()
+                .get(home)
+                .into_iter()
+                .flatten()
                 .filter(|pod| !any || is_running(pod))
-                .filter(|pod| object::namespace(pod) == object::namespace(&service))
                 .filter(|pod| object::selected_by(pod, selector))
-                .cloned()
+                .map(|pod| Arc::clone(pod))
                 .collect();
-            let name = (object::namespace(&service).to_owned(), object::name(&service).to_owned());
+            let name = (home.to_owned(), object::name(&service).to_owned());
             (name, Service { object: service, pods, next: AtomicUsize::new(0) })
         });
         Self {
@@ -106,6 +109,14 @@ impl Endpoints {
             None => Found::NoPod,
         }
     }
+}
+
+fn by_namespace(pods: &[Arc<Value>]) -> HashMap<&str, Vec<&Arc<Value>>> {
+    let mut sorted: HashMap<&str, Vec<&Arc<Value>>> = HashMap::new();
+    for pod in pods {
+        sorted.entry(object::namespace(pod)).or_default().push(pod);
+    }
+    sorted
 }
 
 /// Whether a pod takes requests: its Ready condition holds and nobody is deleting it.

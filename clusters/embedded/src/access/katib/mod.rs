@@ -80,7 +80,7 @@ fn home(world: &World, webhook: &Value) -> String {
     let pods = world.store.list("", "pods", Some(namespace));
     let told = pods.iter().filter(|pod| crate::object::selected_by(pod, selector)).find_map(|pod| {
         let container = text(list(pod, "/spec/containers").first()?, "/name");
-        environment::variables(&world.store, pod, container).remove("KATIB_CORE_NAMESPACE")
+        environment::variable(&world.store, pod, container, "KATIB_CORE_NAMESPACE")
     });
     told.filter(|told| !told.is_empty()).unwrap_or_else(|| namespace.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Signing keys: made when first needed, rotated, published at `/keys`.
+//! Signing keys: made when Dex starts or when first needed, rotated, published at `/keys`.
 //!
 //! An RSA key takes a noticeable fraction of a second to make, and tests boot platforms by the dozen. So keys come from a pool that
 //! the process shares: the first key of every storage is the same, a storage that starts anew or rotates takes the next.
@@ -15,6 +15,7 @@ use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use super::store::after;
@@ -158,6 +159,14 @@ impl Keys {
 type Pool = Mutex<Vec<Arc<OnceCell<Arc<Key>>>>>;
 
 static POOL: Pool = Mutex::new(Vec::new());
+
+/// Begins to make the process' first key, so that whoever logs in first need not wait for it: Dex makes its keys when it
+/// starts (`server/rotation.go`: `startKeyRotation`).
+pub fn prepare() {
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(pooled(0));
+    }
+}
 
 /// The key at a place of the process' pool; made on the blocking pool when first asked for.
 async fn pooled(place: usize) -> Result<Arc<Key>, String> {

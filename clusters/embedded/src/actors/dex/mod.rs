@@ -94,6 +94,7 @@ fn start(world: &World, pod: &Value, container: &str) -> Result<Server, String> 
     let owner = if settings.durable { format!("dex/{}", object::namespace(pod)) } else { object::uid(pod).to_owned() };
     let storage = world.memory.of::<Storage>(&owner);
     storage.keys.begin_with(|| world.memory.of::<Storages>("dex").0.fetch_add(1, Ordering::Relaxed));
+    keys::prepare();
     if settings.in_cluster {
         resources::define(world);
     }

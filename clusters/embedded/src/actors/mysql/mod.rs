@@ -42,6 +42,8 @@ const STALL: Duration = Duration::from_secs(6);
 const FULL: &str = "database-full";
 /// What a connection with its statements, or the client, takes of a CPU: so much that a tight limit is felt.
 const EFFORT: Duration = Duration::from_millis(60);
+/// The variable by which the client is told a password.
+const PASSWORD: &str = "MYSQL_PWD";
 const NO_PASSWORD: &str = "[ERROR] [Entrypoint]: Database is uninitialized and password option is not specified";
 
 impl Actor for Mysql {
@@ -66,13 +68,13 @@ impl Actor for Mysql {
     }
 
     fn exec(&self, world: &World, pod: &Value, container: &str, command: &[String], stdin: &[u8]) -> Option<Ended> {
-        let mut variables = environment::variables(&world.store, pod, container);
         let (given, command) = client::with_variable(command, stdin);
-        variables.extend(given);
+        let given = given.filter(|(name, _)| name == PASSWORD).map(|(_, value)| value);
+        let password = given.or_else(|| environment::variable(&world.store, pod, container, PASSWORD));
         let (program, arguments) = command.split_first()?;
         let program = program.rsplit('/').next().unwrap_or_default();
         let directory = directory_of(world, pod, container);
-        client::run(program, arguments, variables.get("MYSQL_PWD"), &directory)
+        client::run(program, arguments, password.as_ref(), &directory)
     }
 
     /// The server is asked by all commands but one that tells the client's own version.

@@ -98,7 +98,9 @@ async fn api_health(visit: &Visit, path: &str) -> Option<Value> {
 
 /// Where the API server is, by the links of its Service.
 fn api(visit: &Visit) -> String {
-    let variables = environment::variables(&visit.world.store, &visit.pod, &visit.container);
-    let get = |name: &str, otherwise: &str| variables.get(name).cloned().unwrap_or_else(|| otherwise.to_owned());
+    let get = |name: &str, otherwise: &str| {
+        let set = environment::variable(&visit.world.store, &visit.pod, &visit.container, name);
+        set.unwrap_or_else(|| otherwise.to_owned())
+    };
     format!("http://{}:{}", get("ML_PIPELINE_SERVICE_HOST", "localhost"), get("ML_PIPELINE_SERVICE_PORT", "3001"))
 }

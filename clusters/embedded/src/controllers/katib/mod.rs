@@ -42,9 +42,9 @@ impl Operator {
     fn running(world: &World) -> Option<Self> {
         let pod = operators::running(world, IMAGES)?;
         let container = operators::container(&pod, IMAGES).map(|container| text(container, "/name"))?;
-        let variables = environment::variables(&world.store, &pod, container);
         let get = |name: &str, otherwise: String| {
-            variables.get(name).filter(|value| !value.is_empty()).cloned().unwrap_or(otherwise)
+            let set = environment::variable(&world.store, &pod, container, name);
+            set.filter(|value| !value.is_empty()).unwrap_or(otherwise)
         };
         let home = get("KATIB_CORE_NAMESPACE", HOME.to_owned());
         let address = format!(
