@@ -5,12 +5,13 @@ use harness::{Check, Checked, Ctx, Explain, Level, Profile, Severity, Stop, chec
 use url::form_urlencoded;
 
 use super::DATA;
+use super::archive::{self, Repository};
 use super::records::{CONTEXT_OF_RUN, place, result_uri};
 use super::rows::{Database, select_in};
 use super::store::{self, get, keys};
 use crate::faults::data as faults;
 use crate::gateway::diagnose::{blame, pods_behind};
-use crate::objects::{self, WORKFLOW, label, name};
+use crate::objects::{self, WORKFLOW, label};
 use crate::pipelines::own::Ran;
 use crate::tenants;
 
@@ -68,8 +69,8 @@ pub static CHECKS: &[Check] = &[
         |cx| Box::pin(archived(cx)),
     )
     .explain(Explain {
-        what: "main.log of the run's pod is an object below artifacts/WORKFLOW/YEAR/MONTH/DAY/POD, and holds what the run \
-               printed.",
+        what: "main.log of the run's pod is an object of the artifact repository that Argo is told, under the key that its \
+               keyFormat makes, and holds what the run printed.",
         why: "Pods go after a day; then this is all that is left of a log.",
         fix: "Compare ConfigMap workflow-controller-configmap with upstream's; restart workflow-controller.",
         reproduce: "kubectl -n kubeflow port-forward service/minio-service 9000; list artifacts/ with any S3 client.",
@@ -78,7 +79,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["KFP-040", "DAT-021"])
     .writes()
     .within(Seconds(360))
-    .breaks_on(&[&faults::STORE_CORRUPTS]),
+    .breaks_on(&[&faults::STORE_CORRUPTS, &faults::ARCHIVE_OFF]),
     check(
         "DAT-025",
         "The UI shows the log of a run's pod",
@@ -214,11 +215,15 @@ async fn archived(cx: &Ctx) -> Checked {
     let workflows = objects::within(cx, WORKFLOW, &ran.namespace).await?;
     let workflow = workflows.iter().find(|workflow| label(workflow, "pipeline/runid") == ran.run);
     let workflow = workflow.ok_or_else(|| Stop::failed("the Workflow of the run", "there is none"))?;
-    let made = workflow.metadata.creation_timestamp.as_ref().map(|at| at.0.to_string()).unwrap_or_default();
-    let date = made.split('T').next().unwrap_or_default().replace('-', "/");
-    let key = format!("artifacts/{}/{date}/{pod}/main.log", name(workflow));
+    let repository = Repository::of(cx).await?;
+    if !repository.archive_logs {
+        return Err(Stop::failed("archiveLogs: true", "logs are not kept").at(archive::PLACE).because(archive::PLACE));
+    }
+    let key = repository.log_of(workflow, &pod).map_err(|unknown| {
+        Stop::errored("precondition", format!("{}: this suite does not know {{{{{unknown}}}}}", archive::PLACE))
+    })?;
     let keys = keys(cx, &ran.namespace).await?;
-    let bucket = store::bucket(cx).await?;
+    let bucket = repository.s3.bucket;
     let found = get(cx, Some(&keys), &bucket, &key).await?;
     let wanted = format!("wrote {}\n", word(cx));
     if found.status == 200 && String::from_utf8_lossy(&found.body).contains(&wanted) {

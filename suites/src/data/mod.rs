@@ -3,6 +3,7 @@
 //! Rows are read as an administrator would: with MySQL's own client, in its pod; objects by signed requests through a
 //! forwarded port.
 
+pub mod archive;
 pub mod artifacts;
 pub mod database;
 pub mod keys;

@@ -4,9 +4,10 @@ use harness::check::source;
 use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
 
 use super::DATA;
+use super::archive::{self, Repository};
 use super::store::{self, bucket, get, keys, put, remove_afterwards};
 use crate::faults::data as faults;
-use crate::objects::{self, CONFIG_MAP, SERVICE, config_value, text};
+use crate::objects::{self, SERVICE, text};
 use crate::tenants;
 
 /// The checks.
@@ -49,16 +50,12 @@ pub static CHECKS: &[Check] = &[
 ];
 
 async fn bundled(cx: &Ctx) -> Checked {
-    let config = objects::get(cx, CONFIG_MAP, "kubeflow", "workflow-controller-configmap").await?;
-    let config = config.ok_or_else(|| Stop::absent("ConfigMap kubeflow/workflow-controller-configmap"))?;
-    let repository = config_value(&config, "artifactRepository").unwrap_or_default();
-    let endpoint = repository.lines().find_map(|line| line.trim().strip_prefix("endpoint:")).unwrap_or_default();
-    let endpoint = endpoint.trim().trim_matches('"');
+    let endpoint = Repository::of(cx).await?.s3.endpoint;
     let host = endpoint.split(':').next().unwrap_or_default();
     let mut parts = host.split('.');
     if (parts.next(), parts.next()) != (Some(store::STORE), Some("kubeflow")) {
         return Err(Stop::failed("the endpoint minio-service.kubeflow:9000", format!("{endpoint:?}"))
-            .at("ConfigMap kubeflow/workflow-controller-configmap: artifactRepository")
+            .at(archive::PLACE)
             .because("ConfigMap kubeflow/workflow-controller-configmap names another object store")
             .fix(
                 "set s3.endpoint to minio-service.kubeflow:9000, or waive this check if the store is the site's own",

@@ -63,6 +63,17 @@ pub static ARCHIVE_ELSEWHERE: Fault = fault(
     )],
 );
 
+/// Logs die with their pods.
+pub static ARCHIVE_OFF: Fault = fault(
+    "kfp-archive-off",
+    "The artifact repository of Argo takes no logs",
+    &[Change::Merge(
+        object("v1", "ConfigMap", "kubeflow", "workflow-controller-configmap"),
+        r#"{"data":{"artifactRepository":"s3:\n  endpoint: minio-service.kubeflow:9000\n  bucket: mlpipeline\n  insecure: true\n"}}"#,
+    )],
+)
+.shows("artifactRepository");
+
 /// Records go to a database that nobody backs up.
 pub static METADATA_ELSEWHERE: Fault = fault(
     "kfp-metadata-elsewhere",
