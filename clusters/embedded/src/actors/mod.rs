@@ -76,6 +76,22 @@ fn query(uri: &http::Uri, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
+/// A text with percent-encoding undone, unless that is malformed or no UTF-8: as JavaScript's `decodeURIComponent`.
+fn decoded(text: &str) -> Option<String> {
+    let hex = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    let (mut bytes, mut at) = (Vec::with_capacity(text.len()), 0);
+    while let Some(byte) = text.as_bytes().get(at) {
+        if *byte == b'%' {
+            bytes.push(hex(at + 1)?);
+            at += 3;
+        } else {
+            bytes.push(*byte);
+            at += 1;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// How a command in a container ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ended {

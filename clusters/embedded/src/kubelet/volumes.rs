@@ -2,7 +2,7 @@
 //!
 //! `items` choose and rename keys, `subPath` mounts a part; as `pkg/volume/{configmap,secret,downwardapi,projected}` of
 //! Kubernetes 1.34. The tokens of service accounts are made for whoever reads them, apart from these
-//! ([`super::projected_tokens`]).
+//! (`projected_tokens`).
 
 use std::collections::BTreeMap;
 

@@ -14,6 +14,7 @@ mod packages;
 mod recurring;
 mod refusal;
 pub mod report;
+mod reported;
 mod rows;
 mod runs;
 mod settings;
@@ -76,7 +77,12 @@ impl Actor for ApiServer {
 
 async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let path = head.uri.path().to_owned();
+    let sent = head.uri.path().to_owned();
+    // As Go's router does: only clean paths are looked at.
+    if sent.split('/').any(|part| [".", ".."].contains(&part)) {
+        return cleaned(&sent);
+    }
+    let path = super::decoded(&sent).unwrap_or(sent).replace("//", "/");
     if matches!(path.as_str(), "/apis/v1beta1/healthz" | "/apis/v2beta1/healthz") {
         return health(&visit);
     }
@@ -99,8 +105,10 @@ async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
         route(&call, rest)
     } else if let Some(rest) = path.strip_prefix("/apis/v1beta1/") {
         first(&call, rest)
-    } else {
+    } else if path.starts_with("/apis/") {
         Err(StatusCode::NOT_FOUND)
+    } else {
+        return nothing();
     };
     if let (Ok(Ok(_)), &Method::DELETE, Some((_, version))) =
         (&answered, &call.head.method, path.split_once("/versions/"))
@@ -121,6 +129,33 @@ fn health(visit: &Visit) -> Response<Body> {
     answer(&json!({"commit_sha": "unknown", "tag_name": super::tag(image), "multi_user": settings.multi_user}))
 }
 
+/// The answer to a path that is none of the API's: Go's own router gives it (`net/http` `NotFound`).
+fn nothing() -> Response<Body> {
+    let mut response = Response::new(Body::from("404 page not found\n"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let kind = http::HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Where a path with dots in it leads.
+fn cleaned(path: &str) -> Response<Body> {
+    let mut parts = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    if let Ok(place) = format!("/{}", parts.join("/")).parse() {
+        response.headers_mut().insert(http::header::LOCATION, place);
+    }
+    response
+}
+
 /// A path of v2beta1; an error is the status for a path or method that is not known.
 fn route(call: &Call, path: &str) -> Result<Answered, StatusCode> {
     let segments: Vec<&str> = path.split('/').collect();
@@ -129,6 +164,7 @@ fn route(call: &Call, path: &str) -> Result<Answered, StatusCode> {
     let known = |methods: &[&Method]| methods.contains(&method);
     let namespace = call.asked("namespace");
     let allowed: &[&Method] = match segments.as_slice() {
+        ["workflows" | "scheduledworkflows"] => &[&post],
         ["experiments" | "runs" | "recurringruns" | "pipelines"] => &[&get, &post],
         ["experiments" | "runs" | "recurringruns", id] if id.contains(':') => &[&post],
         ["experiments" | "runs" | "recurringruns" | "pipelines", _] | ["pipelines", _, "versions", _] => {
@@ -141,6 +177,8 @@ fn route(call: &Call, path: &str) -> Result<Answered, StatusCode> {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     Ok(match (segments.as_slice(), method == get) {
+        (["workflows"], _) => reported::workflow(call),
+        (["scheduledworkflows"], _) => reported::schedule(call),
         (["experiments"], true) => experiments::list(call, &namespace, "List experiments failed"),
         (["experiments"], false) => experiments::create(call),
         (["runs"], true) => runs::list(call, &namespace, "Failed to list runs"),
@@ -182,14 +220,24 @@ fn route(call: &Call, path: &str) -> Result<Answered, StatusCode> {
 
 /// A path of v1beta1, as far as it is played.
 fn first(call: &Call, path: &str) -> Result<Answered, StatusCode> {
-    match path {
-        "auth" | "experiments" | "runs" | "jobs" if call.head.method != Method::GET => {
-            Err(StatusCode::METHOD_NOT_ALLOWED)
+    let get = call.head.method == Method::GET;
+    let post = call.head.method == Method::POST;
+    let segments: Vec<&str> = path.split('/').collect();
+    let (allowed, answer): (bool, fn(&Call) -> Answered) = match segments.as_slice() {
+        ["auth"] => (get, v1beta1::auth),
+        ["experiments"] => (get, v1beta1::experiments),
+        ["runs"] => (get, v1beta1::runs),
+        ["jobs"] => (get, v1beta1::jobs),
+        ["workflows"] => (post, reported::workflow),
+        ["scheduledworkflows"] => (post, reported::schedule),
+        ["runs", id] => {
+            return match id.split_once(':') {
+                Some((id, "reportMetrics")) if post => Ok(reported::metrics(call, id)),
+                None if post => Err(StatusCode::METHOD_NOT_ALLOWED),
+                _ => Err(StatusCode::NOT_FOUND),
+            };
         }
-        "auth" => Ok(v1beta1::auth(call)),
-        "experiments" => Ok(v1beta1::experiments(call)),
-        "runs" => Ok(v1beta1::runs(call)),
-        "jobs" => Ok(v1beta1::jobs(call)),
-        _ => Err(StatusCode::NOT_FOUND),
-    }
+        _ => return Err(StatusCode::NOT_FOUND),
+    };
+    if allowed { Ok(answer(call)) } else { Err(StatusCode::METHOD_NOT_ALLOWED) }
 }

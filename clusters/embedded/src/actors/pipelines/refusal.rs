@@ -47,6 +47,11 @@ impl Refusal {
         Self::new(5, format!("ResourceNotFoundError: {kind} {name} not found"), format!("{kind} {name} not found"))
     }
 
+    /// What something was to be done to is not there.
+    pub fn gone(text: &str, cause: &str) -> Self {
+        Self::new(5, format!("NotFoundError: {text}: {cause}"), text)
+    }
+
     /// The name is taken.
     pub fn taken(text: String) -> Self {
         Self::new(6, format!("Already exist error: {text}"), text)

@@ -290,7 +290,10 @@ pub fn read_artifact(call: &Call, id: &str, node: &str, name: &str) -> Answered 
 }
 
 /// A run that the caller may do this to.
-fn reached(call: &Call, id: &str, verb: &str, what: &str) -> Answered<Row> {
+///
+/// # Errors
+/// There is none of this id, or the caller may not.
+pub fn reached(call: &Call, id: &str, verb: &str, what: &str) -> Answered<Row> {
     let found = call.rows.by_id("Failed to get run", "run_details", id);
     let found = found.and_then(|row| row.ok_or_else(|| Refusal::absent("Run", id)));
     let asked = "Failed to authorize the request";

@@ -1,4 +1,4 @@
-//! `/k8s/pod` and `/k8s/pod/logs`: a pod and its log, read with the UI server's own rights; whoever asks gets them
+//! `/k8s/pod`, `/k8s/pod/events` and `/k8s/pod/logs`: a pod, its events and its log, read with the UI server's own rights; whoever asks gets them
 //! (up to kubeflow/pipelines 2.15).
 //!
 //! Source: kubeflow/pipelines 2.3.0 `frontend/server/handlers/{pod-info,pod-logs}.ts`, `workflow-helper.ts`. Logs that only
@@ -9,36 +9,59 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
 
 use super::express;
 use crate::access::{Attributes, UserInfo, authorize};
 use crate::actors::{Visit, query};
 use crate::kubelet::streams;
+use crate::object::text;
 use crate::store::Key;
 
 const HTML: &str = "text/html; charset=utf-8";
 const NO_LOG: &str = "Could not get main container logs: Error: Unable to retrieve workflow status: [object Object].";
 
+/// The namespace and name of the pod that is asked for; else what is missing.
+fn wanted(uri: &Uri) -> Result<(String, String), &'static str> {
+    let asked = |name: &str| query(uri, name).filter(|value| !value.is_empty());
+    let pod = asked("podname").ok_or("podname argument is required")?;
+    Ok((asked("podnamespace").ok_or("podnamespace argument is required")?, pod))
+}
+
 /// `/k8s/pod?podname=…&podnamespace=…`.
 pub(super) fn info(visit: &Visit, uri: &Uri) -> Response<Body> {
-    let asked = |name| query(uri, name).filter(|value| !value.is_empty());
-    let Some(pod) = asked("podname") else {
-        return express::respond(StatusCode::UNPROCESSABLE_ENTITY, HTML, "podname argument is required".to_owned());
-    };
-    let Some(namespace) = asked("podnamespace") else {
-        return express::respond(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            HTML,
-            "podnamespace argument is required".to_owned(),
-        );
+    let (namespace, pod) = match wanted(uri) {
+        Ok(wanted) => wanted,
+        Err(missing) => return express::respond(StatusCode::UNPROCESSABLE_ENTITY, HTML, missing.to_owned()),
     };
     match found(visit, &namespace, &pod, "") {
         Some(pod) => express::respond(StatusCode::OK, HTML, pod.to_string()),
         None => {
-            let text = "An error occurred: Could not get pod".to_owned();
-            express::respond(StatusCode::INTERNAL_SERVER_ERROR, HTML, text)
+            let words = format!("Could not get pod {pod} in namespace {namespace}: pods \"{pod}\" not found");
+            express::respond(StatusCode::INTERNAL_SERVER_ERROR, HTML, words)
         }
     }
+}
+
+/// `/k8s/pod/events?podname=…&podnamespace=…`: of a pod that need not be there.
+pub(super) fn events(visit: &Visit, uri: &Uri) -> Response<Body> {
+    let (namespace, pod) = match wanted(uri) {
+        Ok(wanted) => wanted,
+        Err(missing) => return express::respond(StatusCode::UNPROCESSABLE_ENTITY, HTML, missing.to_owned()),
+    };
+    if !own_right(visit, "list", "events", &namespace, "", "") {
+        let words = format!("Error when listing pod events for pod \"{pod}\" in \"{namespace}\" namespace: forbidden");
+        return express::respond(StatusCode::INTERNAL_SERVER_ERROR, HTML, words);
+    }
+    let (revision, events) = visit.world.store.list_at("", "events", Some(&namespace));
+    let of_pod = |event: &&Arc<Value>| {
+        text(event, "/involvedObject/kind") == "Pod" && text(event, "/involvedObject/name") == pod
+    };
+    let items: Vec<&Value> = events.iter().filter(of_pod).map(|event| &**event).collect();
+    let list = json!({
+        "kind": "EventList", "apiVersion": "v1", "metadata": {"resourceVersion": revision.to_string()}, "items": items,
+    });
+    express::respond(StatusCode::OK, HTML, list.to_string())
 }
 
 /// `/k8s/pod/logs?podname=…&podnamespace=…`: of container `main`, as the Kubernetes API has them.
@@ -62,12 +85,17 @@ pub(super) async fn logs(visit: &Visit, uri: &Uri) -> Response<Body> {
 }
 
 /// A pod, if the server's account may read it, or this part of it.
-fn found(visit: &Visit, namespace: &str, pod: &str, part: &str) -> Option<Arc<serde_json::Value>> {
-    let caller = visit.as_caller();
-    let own = UserInfo::service_account(&caller.namespace, &caller.service_account, "");
-    let wish = Attributes { subresource: part.to_owned(), ..Attributes::resource("get", "", "pods", namespace, pod) };
-    if !authorize(&visit.world, &own, &wish) {
+fn found(visit: &Visit, namespace: &str, pod: &str, part: &str) -> Option<Arc<Value>> {
+    if !own_right(visit, "get", "pods", namespace, pod, part) {
         return None;
     }
     visit.world.store.get(&Key::new("", "pods", namespace, pod))
+}
+
+/// What the server's account may do.
+fn own_right(visit: &Visit, verb: &str, resource: &str, namespace: &str, name: &str, part: &str) -> bool {
+    let caller = visit.as_caller();
+    let own = UserInfo::service_account(&caller.namespace, &caller.service_account, "");
+    let wish = Attributes { subresource: part.to_owned(), ..Attributes::resource(verb, "", resource, namespace, name) };
+    authorize(&visit.world, &own, &wish)
 }

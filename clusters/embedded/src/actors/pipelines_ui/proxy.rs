@@ -25,10 +25,10 @@ const INTERNAL: [&str; 4] = [
     "/apis/v2beta1/scheduledworkflows",
 ];
 
-/// Whether a path leads to the API.
+/// Whether a path leads to the API; Express compares without regard to case.
 pub(super) fn is_for_the_api(path: &str) -> bool {
-    let path = path.strip_prefix("/pipeline").unwrap_or(path);
-    VERSIONS.iter().any(|version| path.starts_with(version)) && !path.contains("/_proxy/")
+    let path = path.strip_prefix("/pipeline").unwrap_or(path).to_ascii_lowercase();
+    VERSIONS.iter().any(|version| path.starts_with(version))
 }
 
 pub(super) async fn answer(visit: &Visit, request: Request<Body>) -> Response<Body> {
@@ -97,7 +97,7 @@ async fn api_health(visit: &Visit, path: &str) -> Option<Value> {
 }
 
 /// Where the API server is, by the links of its Service.
-fn api(visit: &Visit) -> String {
+pub(super) fn api(visit: &Visit) -> String {
     let get = |name: &str, otherwise: &str| {
         let set = environment::variable(&visit.world.store, &visit.pod, &visit.container, name);
         set.unwrap_or_else(|| otherwise.to_owned())

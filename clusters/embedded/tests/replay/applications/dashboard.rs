@@ -12,6 +12,7 @@ const DASHBOARD: Application = Application {
     service: "centraldashboard.kubeflow.svc.cluster.local:80",
     setup,
     objects: Vec::new,
+    seed: |_| {},
     before,
     comparable,
 };

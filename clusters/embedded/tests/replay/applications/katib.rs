@@ -16,6 +16,7 @@ const WITH: Application = Application {
     service: "katib-ui.kubeflow.svc.cluster.local:80",
     setup,
     objects,
+    seed: |_| {},
     before: |_| Vec::new(),
     comparable,
 };

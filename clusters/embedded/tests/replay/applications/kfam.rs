@@ -12,6 +12,7 @@ const KFAM: Application = Application {
     service: "profiles-kfam.kubeflow.svc.cluster.local:8081",
     setup,
     objects,
+    seed: |_| {},
     before,
     comparable,
 };

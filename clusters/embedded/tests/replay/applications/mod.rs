@@ -29,6 +29,7 @@ mod workspaces;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use embedded::platform::World;
 use http::Method;
 use serde_json::Value;
 
@@ -49,6 +50,8 @@ pub struct Application {
     pub setup: fn(&Recorded) -> Setup,
     /// Objects beside those of the stage.
     pub objects: fn() -> Vec<Value>,
+    /// What its stores hold, put there once the platform is ready.
+    pub seed: fn(&World),
     /// Requests to be sent before a case, because the recording lacks them: it was published without some cases.
     pub before: fn(&Recorded) -> Vec<Recorded>,
     /// Makes a JSON answer comparable: takes out what this platform or the laboratory had beside the stage. Values that

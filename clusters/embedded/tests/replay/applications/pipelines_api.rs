@@ -17,6 +17,7 @@ const API: Application = Application {
     service: "ml-pipeline.kubeflow.svc.cluster.local:8888",
     setup: |_| Setup::Usual,
     objects,
+    seed: |_| {},
     before: |_| Vec::new(),
     comparable,
 };

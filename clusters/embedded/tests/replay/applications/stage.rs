@@ -40,6 +40,7 @@ impl Stage {
         let stage = Self { platform, service: application.service };
         let in_time = tokio::time::timeout(LIMIT, stage.ready()).await;
         assert!(in_time.is_ok(), "{} is not ready in time", application.service);
+        (application.seed)(stage.world());
         stage
     }
 

@@ -16,6 +16,7 @@ const JUPYTER: Application = Application {
     service: "jupyter-web-app-service.kubeflow.svc.cluster.local:80",
     setup,
     objects,
+    seed: |_| {},
     before: before_jupyter,
     comparable,
 };
@@ -24,6 +25,7 @@ const VOLUMES: Application = Application {
     service: "volumes-web-app-service.kubeflow.svc.cluster.local:80",
     setup,
     objects: with_notebooks,
+    seed: |_| {},
     before: |_| Vec::new(),
     comparable,
 };
@@ -32,6 +34,7 @@ const TENSORBOARDS: Application = Application {
     service: "tensorboards-web-app-service.kubeflow.svc.cluster.local:80",
     setup,
     objects: with_tensorboard,
+    seed: |_| {},
     before: |_| Vec::new(),
     comparable,
 };
