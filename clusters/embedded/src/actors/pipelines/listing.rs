@@ -9,6 +9,7 @@ use http::Uri;
 use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
 
+use super::filters;
 use super::refusal::{Answered, Refusal};
 use super::rows::{Row, Rows};
 use crate::actors::query;
@@ -201,7 +202,7 @@ impl Options {
             }
         }
         if let Some(filter) = asked("filter") {
-            options.predicates = predicates(&filter)?;
+            options.predicates = filters::predicates(&filter)?;
             for predicate in &options.predicates {
                 condition(kind, predicate, &mut Vec::new(), &mut Vec::new())?;
             }
@@ -246,16 +247,6 @@ impl Options {
 
 fn column(kind: &Kind, field: &str) -> Option<String> {
     kind.columns.iter().find(|(name, _)| *name == field).map(|(_, column)| (*column).to_owned())
-}
-
-/// The predicates of a filter: JSON, URL-encoded once more by some clients.
-fn predicates(filter: &str) -> Answered<Vec<Value>> {
-    let parsed: Value = serde_json::from_str(filter).map_err(|_| {
-        let first = filter.chars().next().unwrap_or_default();
-        let cause = format!("invalid character '{first}' looking for beginning of value");
-        Refusal::invalid(format!("failed to parse valid filter from \"{filter}\": {cause}"))
-    })?;
-    Ok(parsed.get("predicates").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 
 /// One predicate as a condition and its values.

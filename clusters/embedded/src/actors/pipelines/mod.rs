@@ -8,6 +8,7 @@
 
 mod call;
 mod experiments;
+mod filters;
 mod identity;
 mod listing;
 mod packages;
