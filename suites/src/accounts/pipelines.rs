@@ -245,7 +245,7 @@ async fn differs(cx: &Ctx, wanted: &Told, seen: &Told, at: &str) -> Stop {
 }
 
 /// A setting of the API server that makes it take other tokens, or ask nobody.
-async fn settings(cx: &Ctx) -> Checked<Option<Cause>> {
+pub(crate) async fn settings(cx: &Ctx) -> Checked<Option<Cause>> {
     let Some(server) = objects::get(cx, DEPLOYMENT, "kubeflow", "ml-pipeline").await? else { return Ok(None) };
     let audience = variable(&server, "TOKEN_REVIEW_AUDIENCE").filter(|audience| *audience != token::PIPELINES);
     if let Some(audience) = audience {
@@ -348,18 +348,23 @@ async fn ended(cx: &Ctx) -> Checked {
     let token = token::ask(cx, Wanted { namespace: home, account: EDITOR, audience, secret: Some(&secret) }).await?;
     caller.expect(cx, home, Some(&token), "a token that is bound to a Secret", &Told::Shown).await?;
     objects::delete(cx, SECRET, home, &secret).await?;
-    let seen = cx
-        .eventually("a token is refused after its Secret is deleted", FORGOTTEN_WITHIN, EVERY, || {
-            Box::pin(async {
-                let (seen, _) = caller.ask(cx, "runs", home, Some(&token)).await?;
-                if seen == Told::Unknown { Ok(Seen::Yes(())) } else { Ok(Seen::NotYet(seen.to_string())) }
-            }) as BoxFuture<'_, Checked<Seen<()>>>
-        })
-        .await;
-    match seen {
-        Err(stop @ Stop::Failed(_)) => Err(blame(stop, settings(cx).await)),
-        other => other,
-    }
+    cx.eventually("a token is refused after its Secret is deleted", FORGOTTEN_WITHIN, EVERY, || {
+        Box::pin(async {
+            let (seen, _) = caller.ask(cx, "runs", home, Some(&token)).await?;
+            if seen == Told::Unknown {
+                return Ok(Seen::Yes(()));
+            }
+            // Who asks nobody will not ask later.
+            match settings(cx).await? {
+                Some(cause) => {
+                    let stop = Stop::failed("a token is refused after its Secret is deleted", seen.to_string());
+                    Err(stop.because(cause.what).fix(cause.fix))
+                }
+                None => Ok(Seen::NotYet(seen.to_string())),
+            }
+        }) as BoxFuture<'_, Checked<Seen<()>>>
+    })
+    .await
 }
 
 async fn name_beside(cx: &Ctx) -> Checked {
