@@ -114,13 +114,18 @@ pub async fn sees(cx: &Ctx, session: &Session, list: &List, namespace: &str) -> 
     }
 }
 
-/// What gives a user rights in every namespace.
+/// What gives a user, who may be a service account, rights in every namespace.
 pub async fn everywhere(cx: &Ctx, user: &str) -> Checked<Option<Cause>> {
     let bindings = objects::all(cx, CLUSTER_ROLE_BINDING).await?;
     let names = |binding: &&kube::api::DynamicObject| {
-        items(&binding.data, "/subjects")
-            .iter()
-            .any(|subject| text(subject, "/kind") == "User" && text(subject, "/name") == user)
+        items(&binding.data, "/subjects").iter().any(|subject| {
+            let name = text(subject, "/name");
+            match text(subject, "/kind") {
+                "User" => name == user,
+                "ServiceAccount" => format!("system:serviceaccount:{}:{name}", text(subject, "/namespace")) == user,
+                _ => false,
+            }
+        })
     };
     Ok(bindings.iter().find(names).map(|binding| {
         let (name, role) = (objects::name(binding), text(&binding.data, "/roleRef/name"));

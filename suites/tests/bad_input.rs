@@ -13,6 +13,8 @@ mod kind;
 mod kubeconfigs;
 #[path = "bad_input/manifests.rs"]
 mod manifests;
+#[path = "bad_input/notebooks.rs"]
+mod notebooks;
 #[path = "bad_input/outputs.rs"]
 mod outputs;
 #[path = "bad_input/own_platform.rs"]

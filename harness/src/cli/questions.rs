@@ -109,10 +109,11 @@ pub(super) fn plan(selection: &Selection, version: &Version, allowance: Allowanc
         "         --gateway-url is given; create serviceaccounts/token for the default profile's default-editor",
     );
     if !writers.is_empty() {
-        out.push_str(";\n         create, get, list and delete of the kinds above; get and create pods/exec in kubeflow and in\n");
         out.push_str(
-            "         the run's own namespaces, pods/portforward in kubeflow; create serviceaccounts/token there;\n",
+            ";\n         create, get, list and delete of the kinds above; get and create pods/exec in kubeflow, in\n",
         );
+        out.push_str("         the run's own namespaces and in the user's, pods/portforward in kubeflow; create\n");
+        out.push_str("         serviceaccounts/token in these namespaces;\n");
         out.push_str("         what ci/rbac.yaml says, which a test holds against what runs ask for");
     }
     out.push('\n');

@@ -30,6 +30,13 @@ pub static API_SERVICE_ASTRAY: Fault = fault(
     &[Change::Merge(object("v1", "Service", "kubeflow", "ml-pipeline"), r#"{"spec":{"selector":{"app":"astray"}}}"#)],
 );
 
+/// The API server has no name.
+pub static API_SERVICE_REMOVED: Fault = fault(
+    "kfp-api-service-removed",
+    "The Service of the API server is gone",
+    &[Change::Delete(object("v1", "Service", "kubeflow", "ml-pipeline"))],
+);
+
 /// No rows can be read.
 pub static DATABASE_STOPPED: Fault =
     fault("kfp-database-stopped", "The bundled MySQL is scaled to zero", &[Change::Merge(MYSQL, STOPPED)]);
@@ -133,6 +140,18 @@ pub static EVERYBODY_EDITS: Fault = fault(
             "metadata": {"name": "kfp-everybody-edits"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "kubeflow-pipelines-edit"},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "user@example.com"}]}"#,
+    )],
+);
+
+/// A notebook may do everything everywhere.
+pub static NOTEBOOKS_EDIT_EVERYWHERE: Fault = fault(
+    "kfp-notebooks-edit-everywhere",
+    "A binding gives the account of a user's notebooks rights on everybody's pipelines",
+    &[Change::Create(
+        r#"{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": "kfp-notebooks-edit-everywhere"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "kubeflow-pipelines-edit"},
+            "subjects": [{"kind": "ServiceAccount", "name": "default-editor", "namespace": "kubeflow-user-example-com"}]}"#,
     )],
 );
 

@@ -118,6 +118,9 @@ pub static POD_DEFAULTS_STOPPED: Fault = fault(
 )
 .shows("admission-webhook-service");
 
+const POD_DEFAULTS_DEFINITION: Ref =
+    object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "poddefaults.kubeflow.org");
+
 /// Nobody applies PodDefaults.
 pub static POD_DEFAULTS_REMOVED: Fault = fault(
     "pod-defaults-removed",
@@ -128,6 +131,58 @@ pub static POD_DEFAULTS_REMOVED: Fault = fault(
         "",
         "admission-webhook-mutating-webhook-configuration",
     ))],
+);
+
+/// Pods are made as if there were no PodDefaults.
+pub static POD_DEFAULTS_PASSED_BY: Fault = fault(
+    "pod-defaults-passed-by",
+    "The webhook that applies PodDefaults is scaled to zero, and pods are let past it",
+    &[
+        Change::Patch(
+            object(
+                "admissionregistration.k8s.io/v1",
+                "MutatingWebhookConfiguration",
+                "",
+                "admission-webhook-mutating-webhook-configuration",
+            ),
+            r#"[{"op": "add", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]"#,
+        ),
+        Change::Merge(deployment("kubeflow", "admission-webhook-deployment"), NOBODY),
+    ],
+);
+
+/// What PodDefaults mount is lost before anybody reads it.
+pub static POD_DEFAULTS_MOUNT_NOTHING: Fault = fault(
+    "pod-defaults-mount-nothing",
+    "The definition of PodDefaults knows nothing of what is mounted into containers",
+    &[Change::Patch(
+        POD_DEFAULTS_DEFINITION,
+        r#"[{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": {"type": "object", "properties": {
+            "spec": {"type": "object", "properties": {
+                "desc": {"type": "string"},
+                "selector": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                "env": {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+                "volumes": {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}
+            }}}}}]"#,
+    )],
+);
+
+/// Tokens of PodDefaults are for the Kubernetes API.
+pub static POD_DEFAULTS_LOSE_AUDIENCES: Fault = fault(
+    "pod-defaults-lose-audiences",
+    "The definition of PodDefaults knows nothing of whom a projected token is for",
+    &[Change::Patch(
+        POD_DEFAULTS_DEFINITION,
+        r#"[{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": {"type": "object", "properties": {
+            "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {
+                "volumes": {"type": "array", "items": {"type": "object", "properties": {
+                    "name": {"type": "string"},
+                    "projected": {"type": "object", "properties": {"sources": {"type": "array", "items": {"type": "object",
+                        "properties": {"serviceAccountToken": {"type": "object", "properties": {
+                            "path": {"type": "string"}, "expirationSeconds": {"type": "integer"}}}}}}}}
+                }}}
+            }}}}}]"#,
+    )],
 );
 
 /// New pods get no proxy.

@@ -158,7 +158,7 @@ async fn edits(cx: &Ctx) -> Checked {
 }
 
 /// A run needs the keys to the object store, which a new namespace gets a moment after it is complete.
-async fn keys_there(cx: &Ctx, namespace: &str) -> Checked {
+pub(super) async fn keys_there(cx: &Ctx, namespace: &str) -> Checked {
     cx.eventually("the namespace has keys to the object store", tenants::COMPLETE_WITHIN, EVERY, || {
         let (cx, namespace) = (cx.clone(), namespace.to_owned());
         Box::pin(async move {

@@ -8,14 +8,18 @@ pub mod again;
 pub mod api;
 pub mod experiments;
 pub mod given;
+pub mod granted;
 pub mod health;
 pub mod leftovers;
 pub mod members;
+pub mod notebook;
 pub mod own;
 pub mod packages;
 pub mod pages;
 pub mod recurring;
 pub mod runs;
+mod sdk;
+mod token_file;
 
 use harness::{Profile, Suite};
 
@@ -26,7 +30,7 @@ pub static SUITE: Suite = Suite {
     name: "pipelines",
     prefix: "KFP",
     title: "Kubeflow Pipelines keeps its users apart and runs what they upload",
-    images: &[images::SHELL, images::STEPS, images::EXECUTOR, images::PROFILES],
+    images: &[images::SHELL, images::STEPS, images::EXECUTOR, images::PROFILES, images::PROBE],
     topics: &[
         health::CHECKS,
         access::CHECKS,
@@ -37,6 +41,7 @@ pub static SUITE: Suite = Suite {
         recurring::CHECKS,
         again::CHECKS,
         members::CHECKS,
+        notebook::CHECKS,
         given::CHECKS,
     ],
 };

@@ -216,10 +216,8 @@ pub async fn until_every(cx: &Ctx, run: &str, wanted: &'static [&'static str], h
                 if !patience.is_over() {
                     return Ok(Seen::NotYet(format!("state {state}")));
                 }
-                if wanted == ["SUCCEEDED"]
-                    && let Some(stop) = without_image(&cx, run).await?
-                {
-                    return Err(stop);
+                if wanted == ["SUCCEEDED"] {
+                    return hindered(&cx, run, &state).await;
                 }
                 stalled(&cx, &state).await
             }) as BoxFuture<'_, Checked<Seen<Value>>>
@@ -241,6 +239,14 @@ async fn obstacle(cx: &Ctx, run: &str) -> Checked<Option<Cause>> {
     let shown = api::get(cx, &format!("/runs/{run}")).await?;
     let experiment = api::get(cx, &format!("/experiments/{}", text(&shown, "/experiment_id"))).await?;
     no_bucket(cx, text(&experiment, "/namespace")).await
+}
+
+/// No use in waiting for a good end that cannot come.
+pub(super) async fn hindered(cx: &Ctx, run: &str, state: &str) -> Checked<Seen<Value>> {
+    match without_image(cx, run).await? {
+        Some(stop) => Err(stop),
+        None => stalled(cx, state).await,
+    }
 }
 
 /// No use in waiting on if nobody is there who could move the run.

@@ -51,6 +51,8 @@ pub struct Probe {
     pub namespace: String,
     /// The pod.
     pub pod: String,
+    /// Its container that has `curl`.
+    pub container: String,
     /// Its labels, by which network policies know it.
     pub labels: Value,
     /// Whether it has a sidecar.
@@ -135,7 +137,8 @@ pub async fn start(cx: &Ctx, wanted: Wanted<'_>) -> Checked<Probe> {
         return Err(unusable(&name, why).fix("look at the webhook istio-sidecar-injector and the namespace's labels"));
     }
     let labels = json!(made.metadata.labels);
-    Ok(Probe { namespace: wanted.namespace.to_owned(), pod: name, labels, sidecar: wanted.sidecar })
+    let container = CONTAINER.to_owned();
+    Ok(Probe { namespace: wanted.namespace.to_owned(), pod: name, container, labels, sidecar: wanted.sidecar })
 }
 
 /// Whether a pod's spec has Istio's proxy, beside its containers or as one that starts before them.
@@ -172,7 +175,7 @@ fn pod(name: &str, image: &str, wanted: Wanted<'_>) -> Value {
 }
 
 /// The image to run: the given one, or that of the gateway's proxy as it runs.
-async fn image(cx: &Ctx) -> Checked<String> {
+pub async fn image(cx: &Ctx) -> Checked<String> {
     if let Some(image) = &cx.environment().probe_image {
         return Ok(image.clone());
     }
@@ -193,7 +196,7 @@ async fn image(cx: &Ctx) -> Checked<String> {
 }
 
 /// Whether a probe is ready; an end to waiting where it never will be.
-fn state(pod: &DynamicObject) -> Checked<Seen<DynamicObject>> {
+pub fn state(pod: &DynamicObject) -> Checked<Seen<DynamicObject>> {
     if condition(pod, "Ready") == "True" {
         return Ok(Seen::Yes(pod.clone()));
     }
