@@ -1,4 +1,8 @@
 //! The critical path of a run: how fast an ideal scheduler without a limit could have been.
+//!
+//! A check's duration is counted from its start: the time in which it waits for its turn is no part of it, so that too few
+//! jobs show. What it waits for once it has begun is part of it: Kubernetes, what another check makes for both, and a
+//! processor that others keep busy.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -16,7 +16,7 @@ use super::owned::write_status;
 use super::reconciler::{Controller, Next};
 use crate::actors::pipelines::steps::{Failure, Outcome, begin, perform, stop};
 use crate::actors::pipelines::workflows::{GROUP, RUN_LABEL};
-use crate::kubelet::{images, programs};
+use crate::kubelet::{images, programs, start_up};
 use crate::object::{label, list, name, text, uid};
 use crate::platform::World;
 use crate::store::{Change, ChangeKind, Key, now};
@@ -78,7 +78,9 @@ fn reconcile(world: &World, key: &Key) -> Next {
             return Next::Wait;
         }
     };
-    let left = lasts.max(SHORTEST).saturating_sub(begun.elapsed());
+    // The steps are a driver, a driver and the launcher, one after the other: each a pod of its own.
+    let pods = start_up::takes(&world.store) * 3;
+    let left = (lasts.max(SHORTEST) + pods).saturating_sub(begun.elapsed());
     if !left.is_zero() {
         return Next::After(left);
     }

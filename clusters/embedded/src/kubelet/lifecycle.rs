@@ -1,7 +1,7 @@
 //! A pod's way from accepted to ready: scheduled, addressed, its containers started, its conditions kept.
 //!
 //! Phases and conditions as `pkg/kubelet/kubelet_pods.go` and `pkg/kubelet/status` of Kubernetes 1.34; all of it as fast
-//! as the store allows.
+//! as the store allows, unless [`start_up`] says otherwise.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::containers::{Step, init_step, is_sidecar, status_of, step};
-use super::{scheduling, volumes};
+use super::{scheduling, start_up, volumes};
 use crate::controllers::bootstrap::{CONTROL_PLANE_NODE, NODE_ADDRESS};
 use crate::controllers::events::{Severity, record};
 use crate::controllers::owned::{is_leaving, key_of, set_condition};
@@ -119,7 +119,8 @@ fn observed(world: &World, pod: &Value) -> (Value, Option<Duration>) {
         let message = format!("MountVolume.SetUp failed for volume \"{volume}\" : {reason}");
         record(world, "kubelet", pod, Severity::Warning, "FailedMount", &message);
     }
-    let (mut init, mut ahead) = (Vec::new(), claims_bound);
+    let starts_in = start_up::left(world, pod);
+    let (mut init, mut ahead) = (Vec::new(), claims_bound && starts_in.is_none());
     for container in list(pod, "/spec/initContainers") {
         let last = status_of(pod, "/status/initContainerStatuses", container);
         let Step { status, .. } = init_step(world, pod, container, last, ahead);
@@ -132,7 +133,7 @@ fn observed(world: &World, pod: &Value) -> (Value, Option<Duration>) {
         .iter()
         .map(|container| step(world, pod, container, status_of(pod, "/status/containerStatuses", container), ahead))
         .collect();
-    let again = steps.iter().filter_map(|step| step.ends_in).min();
+    let again = steps.iter().filter_map(|step| step.ends_in).chain(starts_in).min();
     let containers: Vec<Value> = steps.into_iter().map(|step| step.status).collect();
     let mut status = pod.get("status").cloned().unwrap_or_else(|| json!({}));
     let phase = phase(&containers);

@@ -9,6 +9,7 @@ pub mod lifecycle;
 pub(crate) mod programs;
 pub(crate) mod projected_tokens;
 mod scheduling;
+pub mod start_up;
 pub mod streams;
 pub mod throttle;
 pub mod volumes;
