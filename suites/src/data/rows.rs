@@ -40,6 +40,10 @@ pub async fn select_in(cx: &Ctx, database: Database, query: &str) -> Checked<Vec
     let (key, usual) = database.named_by();
     let database = mysql::Database {
         deployment: "mysql",
+        host: config_value(&config, "mysqlHost")
+            .or_else(|| config_value(&config, "dbHost"))
+            .unwrap_or_default()
+            .to_owned(),
         labels: "app=mysql,application-crd-id=kubeflow-pipelines",
         name: config_value(&config, key).unwrap_or(usual).to_owned(),
         user: value("username"),

@@ -13,8 +13,10 @@ use kube::api::Api;
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 use url::Url;
 
+use super::archive::Repository;
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
-use crate::objects::{self, CONFIG_MAP, SECRET, SERVICE, config_value, items, ready_pod, secret_value};
+use crate::mysql::is_another;
+use crate::objects::{self, CONFIG_MAP, POD, SECRET, SERVICE, config_value, items, ready_pod, secret_value};
 use crate::stand_in::not_installed;
 
 /// The Secret with the store's keys, of the same name in each namespace that runs pipelines.
@@ -23,8 +25,8 @@ pub const KEYS: &str = "mlpipeline-minio-artifact";
 pub const STORE: &str = "minio-service";
 /// How much of an object is read.
 const LIMIT: usize = 1 << 20;
-/// How long a signature is good.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+/// How long a signature is good: as far as S3 lets the clocks of both sides be apart.
+const GOOD_FOR: Duration = Duration::from_secs(900);
 /// How long the store may take for one object.
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -194,12 +196,25 @@ async fn exchange(cx: &Ctx, to: (&str, u64), deployment: &str, request: Request<
     Ok(Answer { status, body })
 }
 
+/// The store of the site's own that Argo is told to use, if it is not the bundled one.
+async fn instead(cx: &Ctx) -> Checked<Option<String>> {
+    let endpoint = Repository::of(cx).await?.s3.endpoint;
+    let host = endpoint.split(':').next().unwrap_or_default();
+    Ok(is_another(host, STORE).then(|| host.to_owned()))
+}
+
 /// A ready pod behind a Service, and the port of it that one of the Service's leads to.
 async fn pod(cx: &Ctx, (name, port): (&str, u64), deployment: &str) -> Checked<(String, u16)> {
     let service = objects::get(cx, SERVICE, "kubeflow", name).await?;
-    let service = service.ok_or_else(|| {
-        Stop::failed(format!("Service kubeflow/{name}"), "it is absent").because(format!("Service kubeflow/{name}"))
-    })?;
+    let Some(service) = service else {
+        if name == STORE
+            && let Ok(Some(host)) = instead(cx).await
+        {
+            return Err(Stop::absent(format!("the bundled object store, in whose place the site uses {host},")));
+        }
+        let stop = Stop::failed(format!("Service kubeflow/{name}"), "it is absent");
+        return Err(stop.because(format!("Service kubeflow/{name}")));
+    };
     let selector = service.data.pointer("/spec/selector").and_then(serde_json::Value::as_object);
     let labels: Vec<String> = selector
         .into_iter()
@@ -207,8 +222,7 @@ async fn pod(cx: &Ctx, (name, port): (&str, u64), deployment: &str) -> Checked<(
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
         .collect();
     let found = items(&service.data, "/spec/ports").iter().find(|one| one["port"] == port);
-    let target =
-        found.and_then(|found| found.get("targetPort").or_else(|| found.get("port"))?.as_u64()).unwrap_or(port);
+    let target = found.and_then(|found| found.get("targetPort").or_else(|| found.get("port")));
     let Some(pod) = ready_pod(cx, "kubeflow", &labels.join(",")).await? else {
         if let Some(absent) = not_installed(cx, "kubeflow", deployment).await? {
             return Err(absent);
@@ -216,5 +230,32 @@ async fn pod(cx: &Ctx, (name, port): (&str, u64), deployment: &str) -> Checked<(
         let stop = Stop::failed(format!("a ready pod behind Service kubeflow/{name}"), "there is none");
         return Err(blame(stop, pods_behind(cx, ("kubeflow", name), ("kubeflow", deployment)).await));
     };
-    Ok((pod, u16::try_from(target).unwrap_or_default()))
+    let target = match target.and_then(serde_json::Value::as_str) {
+        Some(named) => objects::get(cx, POD, "kubeflow", &pod).await?.and_then(|pod| port_named(&pod.data, named)),
+        None => target.and_then(serde_json::Value::as_u64),
+    };
+    Ok((pod, u16::try_from(target.unwrap_or(port)).unwrap_or_default()))
+}
+
+/// The port that a pod's containers call so.
+fn port_named(pod: &serde_json::Value, wanted: &str) -> Option<u64> {
+    let containers = items(pod, "/spec/containers").iter();
+    let mut ports = containers.flat_map(|container| items(container, "/ports"));
+    ports.find(|port| port["name"] == wanted)?["containerPort"].as_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_service_may_name_the_port_of_its_pods() {
+        let pod = json!({"spec": {"containers": [{"name": "sidecar"}, {"ports": [
+            {"containerPort": 9001, "name": "console"}, {"containerPort": 9000, "name": "s3"}]}]}});
+        assert_eq!(port_named(&pod, "s3"), Some(9000));
+        assert_eq!(port_named(&pod, "absent"), None);
+        assert_eq!(port_named(&json!({}), "s3"), None);
+    }
 }

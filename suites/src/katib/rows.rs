@@ -78,8 +78,11 @@ pub async fn select(cx: &Ctx, query: &str) -> Checked<Vec<Vec<String>>> {
     installed(cx)?;
     let secret = objects::get(cx, SECRET, "kubeflow", "katib-mysql-secrets").await?;
     let secret = secret.ok_or_else(|| Stop::absent("Secret kubeflow/katib-mysql-secrets"))?;
+    let manager = objects::get(cx, DEPLOYMENT, "kubeflow", "katib-db-manager").await?;
+    let host = manager.as_ref().and_then(|manager| variable(manager, "KATIB_MYSQL_DB_HOST"));
     let database = mysql::Database {
         deployment: "katib-mysql",
+        host: host.unwrap_or_default().to_owned(),
         labels: "katib.kubeflow.org/component=mysql",
         name: "katib".to_owned(),
         user: "root".to_owned(),
