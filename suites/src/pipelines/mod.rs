@@ -6,6 +6,7 @@
 pub mod access;
 pub mod again;
 pub mod api;
+pub mod detours;
 pub mod experiments;
 pub mod given;
 pub mod granted;
@@ -36,6 +37,7 @@ pub static SUITE: Suite = Suite {
         access::CHECKS,
         experiments::CHECKS,
         pages::CHECKS,
+        detours::CHECKS,
         packages::CHECKS,
         runs::CHECKS,
         recurring::CHECKS,
