@@ -12,7 +12,7 @@ use super::store::{self, get, keys};
 use crate::faults::data as faults;
 use crate::gateway::diagnose::{blame, pods_behind};
 use crate::objects::{self, WORKFLOW, label};
-use crate::pipelines::own::Ran;
+use crate::pipelines::own::{RUN_BOUND, Ran};
 use crate::tenants;
 
 const UI: &str = "frontend/server/handlers/artifacts.ts";
@@ -38,7 +38,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .after(&["KFP-040", "DAT-021"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::STORE_CORRUPTS]),
     check(
         "DAT-023",
@@ -59,7 +59,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .after(&["KFP-040", "DAT-021"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::STORE_CORRUPTS, &faults::ARTIFACT_KEYS_CHANGED]),
     check(
         "DAT-024",
@@ -78,7 +78,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .after(&["KFP-040", "DAT-021"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::STORE_CORRUPTS, &faults::ARCHIVE_OFF]),
     check(
         "DAT-025",
@@ -97,7 +97,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .after(&["KFP-040", "DAT-020"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::UI_RIGHTS_LOST]),
     check(
         "DAT-026",
@@ -119,7 +119,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(ISOLATION)
     .after(&["KFP-040", "DAT-021"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::NAMESPACES_OPEN]),
 ];
 

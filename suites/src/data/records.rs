@@ -9,7 +9,7 @@ use super::store::bucket;
 use crate::faults::data as faults;
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
 use crate::objects::{self, CONFIG_MAP, DEPLOYMENT, config_value, variable};
-use crate::pipelines::own::{Ran, SMALLEST};
+use crate::pipelines::own::{RUN_BOUND, Ran, SMALLEST};
 
 const CLIENT: &str = "backend/src/v2/metadata/client.go";
 
@@ -39,7 +39,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .after(&["KFP-040", "DAT-002"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::METADATA_ELSEWHERE]),
     check(
         "DAT-021",
@@ -59,7 +59,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .after(&["KFP-040", "DAT-002"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::METADATA_ELSEWHERE]),
 ];
 

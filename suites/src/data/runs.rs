@@ -9,7 +9,7 @@ use super::rows::select;
 use crate::faults::pipelines as faults;
 use crate::objects::text;
 use crate::pipelines::api::{API, call};
-use crate::pipelines::own::{Ran, experiment, home, named, run, smallest};
+use crate::pipelines::own::{RUN_BOUND, Ran, experiment, home, named, run, smallest};
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -32,7 +32,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .after(&["KFP-040", "DAT-002"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::ROWS_ELSEWHERE]),
     check(
         "DAT-011",
@@ -52,7 +52,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .after(&["KFP-040", "DAT-002"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::ROWS_ELSEWHERE]),
     check(
         "DAT-012",
@@ -71,7 +71,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(DATA)
     .after(&["KFP-040", "DAT-002"])
     .writes()
-    .within(Seconds(360))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[&faults::ROWS_ELSEWHERE]),
     check(
         "DAT-013",

@@ -103,7 +103,7 @@ const fn row(
         .after(&["KFP-040", "DAT-022"])
         .isolation(Isolation::Destructive)
         .writes()
-        .within(Seconds(900))
+        .within(Seconds(1200))
         .breaks_on(on)
 }
 

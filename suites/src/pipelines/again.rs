@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::PIPELINES;
 use super::api::{API, call, get, post};
+use super::obstacles::worker;
 use super::own::{
-    EVERY, KNOWN_WITHIN, RUN_WITHIN, experiment, home, made, named, pipeline, remove_afterwards, run, smallest, until,
-    worker,
+    EVERY, KNOWN_WITHIN, RUN_BOUND, RUN_WITHIN, experiment, home, made, named, pipeline, remove_afterwards, run,
+    smallest, until,
 };
 use crate::data::records::CONTEXT_OF_RUN;
 use crate::data::rows::{Database, select_in};
@@ -45,7 +46,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(PIPELINES)
     .after(&["KFP-020"])
     .writes()
-    .within(Seconds(620))
+    .within(Seconds(2 * RUN_BOUND))
     .breaks_on(&[&faults::WORKFLOWS_STOPPED, &faults::AGENT_STOPPED]),
     check(
         "KFP-047",
@@ -65,7 +66,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(PIPELINES)
     .after(&["KFP-040"])
     .writes()
-    .within(Seconds(620))
+    .within(Seconds(2 * RUN_BOUND))
     .breaks_on(&[&data_faults::CACHE_FORGETS]),
     check(
         "KFP-048",
@@ -84,7 +85,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(PIPELINES)
     .after(&["KFP-020"])
     .writes()
-    .within(Seconds(300))
+    .within(Seconds(RUN_BOUND + 90))
     .breaks_on(&[&faults::WORKFLOWS_STOPPED, &faults::AGENT_STOPPED]),
     check(
         "KFP-052",
@@ -104,7 +105,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(PIPELINES)
     .after(&["KFP-020"])
     .writes()
-    .within(Seconds(620))
+    .within(Seconds(RUN_BOUND + 90))
     .breaks_on(&[&faults::SCHEDULES_STOPPED]),
 ];
 

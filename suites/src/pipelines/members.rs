@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::TENANCY;
 use super::api::{API, Refused, call, trouble};
-use super::own::{EVERY, RUN_WITHIN, experiment, home, made, named, remove_afterwards, smallest, until};
+use super::own::{EVERY, RUN_BOUND, RUN_WITHIN, experiment, home, made, named, remove_afterwards, smallest, until};
 use crate::contributors::grant;
 use crate::data::store::{Answer, forwarded};
 use crate::faults::contributors::VIEW_EMPTIED;
@@ -51,7 +51,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(TENANCY)
     .after(&["KFP-040", "PRF-020"])
     .writes()
-    .within(Seconds(420))
+    .within(Seconds(RUN_BOUND + 120))
     .breaks_on(&[&faults::EDITING_LOST]),
     check(
         "KFP-061",

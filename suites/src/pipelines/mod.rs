@@ -14,6 +14,7 @@ pub mod health;
 pub mod leftovers;
 pub mod members;
 pub mod notebook;
+pub mod obstacles;
 pub mod own;
 pub mod packages;
 pub mod pages;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::TENANCY;
 use super::granted::{self, notebook};
 use super::leftovers::{Cleared, description};
-use super::own::{RUN_WITHIN, hindered, named, remove_afterwards, smallest, worker};
+use super::obstacles::{hindered, worker};
+use super::own::{RUN_BOUND, RUN_WITHIN, named, remove_afterwards, smallest};
 use super::sdk::{Came, Client};
 use super::{api, members};
 use crate::faults::{accounts, mesh, pipelines as faults, workspaces};
@@ -83,7 +84,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(FROM_NOTEBOOKS)
     .after(&["KFP-063", "KFP-001"])
     .writes()
-    .within(Seconds(granted::BOUND + 420))
+    .within(Seconds(granted::BOUND + RUN_BOUND))
     .breaks_on(&[
         &faults::API_SERVICE_REMOVED,
         &mesh::PIPELINES_CLOSED,

@@ -12,21 +12,22 @@ use serde_json::{Value, json};
 
 use super::api::{self, API};
 use super::leftovers::{Cleared, description};
-use crate::data::store::no_bucket;
-use crate::gateway::diagnose::{Cause, blame, pods_behind};
+use super::obstacles::{hindered, obstacle, stalled};
+use crate::gateway::diagnose::blame;
 use crate::images::BUSYBOX;
 use crate::objects::{self, PROFILE, name, text};
 use crate::patience::Patience;
 use crate::tenants;
 
-/// How long a run of one small container may take: three pods one after the other, their images pulled.
-pub const RUN_WITHIN: Duration = Duration::from_secs(300);
+/// How long a run of one small container may take: three pods one after the other, their images pulled, which may be the
+/// first ones on their node.
+pub const RUN_WITHIN: Duration = Duration::from_secs(600);
+/// A bound for checks that wait for one such run, in seconds.
+pub const RUN_BOUND: u64 = 690;
 /// How long the API may take to know what became of a Workflow.
 pub const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 /// How often is looked.
 pub const EVERY: Duration = Duration::from_millis(100);
-/// Why a container waits that will not get its image: the kubelet has tried more than once.
-const NO_IMAGE: [&str; 3] = ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
 
 /// A namespace that the run's user owns: one that is there, or else one made for the run.
 pub async fn home(cx: &Ctx) -> Checked<String> {
@@ -231,85 +232,6 @@ pub async fn until_every(cx: &Ctx, run: &str, wanted: &'static [&'static str], h
     }
 }
 
-/// Why a run does not come to a good end, as far as the platform is to blame.
-async fn obstacle(cx: &Ctx, run: &str) -> Checked<Option<Cause>> {
-    if let Some(cause) = worker(cx).await? {
-        return Ok(Some(cause));
-    }
-    let shown = api::get(cx, &format!("/runs/{run}")).await?;
-    let experiment = api::get(cx, &format!("/experiments/{}", text(&shown, "/experiment_id"))).await?;
-    no_bucket(cx, text(&experiment, "/namespace")).await
-}
-
-/// No use in waiting for a good end that cannot come.
-pub(super) async fn hindered(cx: &Ctx, run: &str, state: &str) -> Checked<Seen<Value>> {
-    match without_image(cx, run).await? {
-        Some(stop) => Err(stop),
-        None => stalled(cx, state).await,
-    }
-}
-
-/// No use in waiting on if nobody is there who could move the run.
-async fn stalled(cx: &Ctx, state: &str) -> Checked<Seen<Value>> {
-    match worker(cx).await? {
-        Some(cause) => {
-            let stop = Stop::failed("the run goes on", format!("it stays {state}"));
-            Err(stop.because(cause.what).fix(cause.fix))
-        }
-        None => Ok(Seen::NotYet(format!("state {state}"))),
-    }
-}
-
-/// What keeps a run from ever succeeding: a container of its pods that gets no image.
-async fn without_image(cx: &Ctx, run: &str) -> Checked<Option<Stop>> {
-    for pod in objects::labelled(cx, objects::POD, &format!("pipeline/runid={run}")).await? {
-        let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
-        for status in lists.iter().flat_map(|list| objects::items(&pod.data, list)) {
-            let (reason, message) = (text(status, "/state/waiting/reason"), text(status, "/state/waiting/message"));
-            if NO_IMAGE.contains(&reason) {
-                let (container, image) = (text(status, "/name"), text(status, "/image"));
-                let stop = Stop::failed(
-                    "each container of the run gets its image",
-                    format!("container {container} waits: {reason}: {message}"),
-                );
-                let stop = stop
-                    .at(format!("Pod {}", objects::place(&pod)))
-                    .because(format!("the nodes cannot pull image {image}"))
-                    .fix("mirror the image or name another; --plan --images lists those that the suite itself starts");
-                return Ok(Some(stop));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// What keeps runs from going on, or the API from knowing.
-pub async fn worker(cx: &Ctx) -> Checked<Option<Cause>> {
-    for deployment in ["workflow-controller", "ml-pipeline-persistenceagent"] {
-        let found = objects::get(cx, objects::DEPLOYMENT, "kubeflow", deployment).await?;
-        let ready = found.is_some_and(|found| objects::number(&found.data, "/status/readyReplicas").unwrap_or(0) > 0);
-        if !ready {
-            return Ok(Some(Cause::new(
-                format!("Deployment kubeflow/{deployment} has no ready pod"),
-                format!("kubectl -n kubeflow describe deployment {deployment}"),
-            )));
-        }
-    }
-    for (service, deployment) in [
-        ("ml-pipeline", "ml-pipeline"),
-        ("mysql", "mysql"),
-        ("metadata-grpc-service", "metadata-grpc-deployment"),
-        ("minio-service", "minio"),
-    ] {
-        if objects::get(cx, objects::DEPLOYMENT, "kubeflow", deployment).await?.is_some()
-            && let Some(cause) = pods_behind(cx, ("kubeflow", service), ("kubeflow", deployment)).await?
-        {
-            return Ok(Some(cause));
-        }
-    }
-    Ok(None)
-}
-
 /// A run that all checks share: made from the smallest pipeline, ended well. It may not be changed.
 pub struct Ran {
     /// Its namespace.
@@ -324,7 +246,7 @@ pub struct Ran {
 
 impl Fixture for Ran {
     const NAME: &'static str = "a run of the smallest pipeline";
-    const WITHIN: Duration = Duration::from_secs(330);
+    const WITHIN: Duration = Duration::from_secs(RUN_BOUND);
 
     async fn make(cx: Ctx) -> Checked<Self> {
         let namespace = home(&cx).await?;

@@ -12,7 +12,9 @@ use serde_json::json;
 
 use super::PIPELINES;
 use super::api::{API, Refused, call, delete, get, post, trouble};
-use super::own::{EVERY, KNOWN_WITHIN, RUN_WITHIN, experiment, home, named, pipeline, run, smallest, until, uploaded};
+use super::own::{
+    EVERY, KNOWN_WITHIN, RUN_BOUND, RUN_WITHIN, experiment, home, named, pipeline, run, smallest, until, uploaded,
+};
 use crate::faults::data as data_faults;
 use crate::faults::pipelines as faults;
 use crate::gateway::diagnose::blame;
@@ -34,7 +36,7 @@ pub static CHECKS: &[Check] = &[
         |cx| Box::pin(succeeds(cx)),
     )
     .explain(Explain {
-        what: "The smallest pipeline (one container that writes a word) is started in the user's namespace. Within five \
+        what: "The smallest pipeline (one container that writes a word) is started in the user's namespace. Within ten \
                minutes its state is SUCCEEDED, its history begins with PENDING and ends with SUCCEEDED, and it has an \
                end.",
         why: "It takes everything: the API server, Argo's controller, the service account, the images of driver and \
@@ -46,7 +48,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(PIPELINES)
     .after(&["KFP-020"])
     .writes()
-    .within(Seconds(330))
+    .within(Seconds(RUN_BOUND))
     .breaks_on(&[
         &faults::WORKFLOWS_STOPPED,
         &faults::AGENT_STOPPED,
@@ -90,7 +92,7 @@ pub static CHECKS: &[Check] = &[
     .profiles(PIPELINES)
     .after(&["KFP-020"])
     .writes()
-    .within(Seconds(240))
+    .within(Seconds(RUN_BOUND + 90))
     .breaks_on(&[&faults::WORKFLOWS_STOPPED, &faults::AGENT_STOPPED]),
     check(
         "KFP-043",
