@@ -204,15 +204,20 @@ pub(super) async fn issued(cx: &Ctx, namespace: &str, audience: &str) -> Checked
 
 /// Asks the API server itself, past its sidecar, for what is at a path of v2beta1.
 pub(super) async fn ask(cx: &Ctx, path: &str, token: Option<&str>) -> Checked<(Answer, Value)> {
+    send(cx, Method::GET, path, token).await
+}
+
+/// The same with another method, without a body.
+pub(super) async fn send(cx: &Ctx, method: Method, path: &str, token: Option<&str>) -> Checked<(Answer, Value)> {
     let path = format!("/apis/v2beta1{path}");
-    let mut request = Request::builder().uri(&path).header(header::HOST, "ml-pipeline.kubeflow:8888");
+    let mut request = Request::builder().method(&method).uri(&path).header(header::HOST, "ml-pipeline.kubeflow:8888");
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let request = request.body(Full::new(Bytes::new()));
     let request = request.map_err(|error| Stop::errored("precondition", error.to_string()))?;
     let answer = forwarded(cx, ("ml-pipeline", 8888), "ml-pipeline", request).await?;
-    cx.remark(format!("GET {path}: {}", answer.told()));
+    cx.remark(format!("{method} {path}: {}", answer.told()));
     let body = serde_json::from_slice(&answer.body).unwrap_or_default();
     Ok((answer, body))
 }

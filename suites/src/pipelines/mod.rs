@@ -21,6 +21,7 @@ pub mod pages;
 pub mod recurring;
 pub mod runs;
 mod sdk;
+pub mod strangers;
 mod token_file;
 
 use harness::{Profile, Suite};
@@ -41,6 +42,7 @@ pub static SUITE: Suite = Suite {
         detours::CHECKS,
         packages::CHECKS,
         runs::CHECKS,
+        strangers::CHECKS,
         recurring::CHECKS,
         again::CHECKS,
         members::CHECKS,
