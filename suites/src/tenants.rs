@@ -10,7 +10,7 @@ use clusters::versions::parts;
 use futures::future::BoxFuture;
 use harness::context::Seen;
 use harness::fixtures::Fixture;
-use harness::own::RUN_LABEL;
+use harness::own::{self, RUN_LABEL};
 use harness::{Checked, Ctx, Stop};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
@@ -48,27 +48,13 @@ pub fn of_a_run(cx: &Ctx, profile: &DynamicObject) -> bool {
 /// A name for a Profile of this run: short, because names of Notebooks and pods are made from it.
 #[must_use]
 pub fn name(cx: &Ctx, what: &str) -> String {
-    format!("{PREFIX}{}-{what}", ending(&cx.environment().run_id))
-}
-
-/// What every name begins with.
-const PREFIX: &str = "conf-";
-/// How much of a run's id is in a name.
-const ENDING: usize = 8;
-
-/// The end of a run's id, which is in the names of all that it makes.
-#[must_use]
-pub fn ending(run_id: &str) -> String {
-    let id: Vec<char> = run_id.chars().filter(char::is_ascii_alphanumeric).collect();
-    id.iter().skip(id.len().saturating_sub(ENDING)).collect::<String>().to_ascii_lowercase()
+    own::name(&cx.environment().run_id, what)
 }
 
 /// Whose a name is that [`name`] gave: the end of the id of another run than this.
 #[must_use]
 pub fn made_by_another<'a>(cx: &Ctx, name: &'a str) -> Option<&'a str> {
-    let (end, what) = name.strip_prefix(PREFIX)?.split_once('-')?;
-    let whole = end.len() == ENDING && end.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    (whole && !what.is_empty() && end != ending(&cx.environment().run_id)).then_some(end)
+    own::run_in(name).filter(|end| *end != own::ending(&cx.environment().run_id))
 }
 
 /// An owner who is no user of the platform: nobody can log in as them.

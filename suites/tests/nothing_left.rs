@@ -62,6 +62,7 @@ async fn what_a_killed_run_leaves_is_removed_by_the_next() {
     let left = before.differences(&platform.snapshot().await);
     assert!(left.iter().any(|one| one.contains("Profile")), "{left:#?}");
     assert!(left.iter().any(|one| one.starts_with("rows of")), "{left:#?}");
+    platform.loses_the_label_of_a_profile().await;
 
     let ran = platform.run(&["pipelines"]);
     assert_eq!(ran.code, 0, "{}", ran.told);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use kube::api::{DynamicObject, ListParams};
 use tokio::time::timeout;
 
-use super::{EXPIRES_ANNOTATION, KINDS, Kind, NEVER, Owned, RUN_LABEL, undo};
+use super::{EXPIRES_ANNOTATION, KINDS, Kind, NEVER, Owned, RUN_LABEL, ending, run_in, undo};
 
 /// How many kinds are looked at at once, and how many objects of a kind are removed at once.
 const AT_ONCE: usize = 8;
@@ -59,7 +59,16 @@ impl Over {
 /// Removes every object of runs that are over. A kind that the platform does not have is nothing to speak of.
 pub(crate) async fn clear(client: &kube::Client, over: &Over) -> Vec<Removed> {
     let looks: Vec<_> = KINDS.iter().map(|kind| clear_in_time(client, kind, over)).collect();
-    stream::iter(looks).buffered(AT_ONCE).collect::<Vec<_>>().await.concat()
+    let mut removed = stream::iter(looks).buffered(AT_ONCE).collect::<Vec<_>>().await.concat();
+    if !over.killed.is_empty()
+        && let Some(kind) = KINDS.iter().find(|kind| kind.kind == "Profile")
+    {
+        match timeout(BUDGET, clear_named(client, kind, over)).await {
+            Ok(done) => removed.extend(done),
+            Err(_) => removed.push(Removed::Problem(format!("{}: no answer within {BUDGET:?}", kind.plural))),
+        }
+    }
+    removed
 }
 
 async fn clear_in_time(client: &kube::Client, kind: &'static Kind, over: &Over) -> Vec<Removed> {
@@ -70,14 +79,32 @@ async fn clear_in_time(client: &kube::Client, kind: &'static Kind, over: &Over) 
 }
 
 async fn clear_kind(client: &kube::Client, kind: &'static Kind, over: &Over) -> Vec<Removed> {
-    let listed = kind.api(client.clone(), None).list(&ListParams::default().labels(RUN_LABEL)).await;
-    let objects = match listed {
+    clear_those(client, kind, &ListParams::default().labels(RUN_LABEL), |object| over.run_of(object)).await
+}
+
+/// What applications made for checks of killed runs, which could not label it any more.
+async fn clear_named(client: &kube::Client, kind: &'static Kind, over: &Over) -> Vec<Removed> {
+    clear_those(client, kind, &ListParams::default().labels(&format!("!{RUN_LABEL}")), |object| {
+        let end = run_in(object.metadata.name.as_deref()?)?;
+        over.killed.iter().find(|run| **run != over.own && ending(run) == end).cloned()
+    })
+    .await
+}
+
+/// Removes those of a kind that are a past run's.
+async fn clear_those(
+    client: &kube::Client,
+    kind: &'static Kind,
+    which: &ListParams,
+    run_of: impl Fn(&DynamicObject) -> Option<String>,
+) -> Vec<Removed> {
+    let objects = match kind.api(client.clone(), None).list(which).await {
         Ok(objects) => objects.items,
         Err(kube::Error::Api(status)) if status.code == 404 => return Vec::new(),
         Err(error) => return vec![Removed::Problem(format!("{}: {error}", kind.plural))],
     };
     let removals = objects.iter().filter_map(|object| {
-        let run = over.run_of(object)?;
+        let run = run_of(object)?;
         let owned = Owned::of(kind, object);
         Some(async move {
             match undo::remove(client, &owned, &run).await {

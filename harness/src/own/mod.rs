@@ -1,9 +1,11 @@
 //! Objects of a run's own: everything that a check creates carries the run's id, the check's id and an expiry, and is
-//! removed again in reverse order however the check ended. Nothing else is ever created or removed.
+//! removed again in reverse order however the check ended. Nothing else is ever created or removed, but for Profiles that an
+//! application made for a check of a run which was killed before it could label them: their names tell.
 
 mod create;
 mod janitor;
 mod kinds;
+mod names;
 mod namespaces;
 mod sweep;
 mod undo;
@@ -15,6 +17,7 @@ pub use create::expiry;
 pub(crate) use create::{adopt, create};
 pub(crate) use janitor::{Over, Removed, clear};
 pub use kinds::{KINDS, Kind};
+pub use names::{ending, name, run_in};
 pub(crate) use namespaces::gone;
 pub(crate) use sweep::sweep;
 pub(crate) use undo::{Undo, undo};

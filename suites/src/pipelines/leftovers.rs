@@ -105,6 +105,6 @@ fn is_over(cx: &Ctx, one: &Value, now: Timestamp) -> bool {
     let Some(run) = tenants::made_by_another(cx, text(one, "/display_name")) else { return false };
     let expires = text(one, "/description").strip_prefix(MARK);
     let expired = expires.and_then(|expires| expires.parse::<Timestamp>().ok()).is_some_and(|expires| expires < now);
-    let killed = cx.environment().killed.iter().any(|id| tenants::ending(id) == run);
+    let killed = cx.environment().killed.iter().any(|id| harness::own::ending(id) == run);
     expired || killed && expires != Some(NEVER)
 }

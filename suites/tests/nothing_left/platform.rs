@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use clusters::versions::credentials::{DEFAULT_PASSWORD, EMBEDDED_USERS};
 use clusters::{Embedded, Provided, Provider, versions};
 use harness::check::Isolation;
+use harness::own::{CHECK_LABEL, RUN_LABEL};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use serde_json::json;
 use suites::SUITES;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +59,16 @@ impl Platform {
         assert_eq!(platform.run(&["login::AUT-006"]).code, 0);
         platform.comes_to_rest().await;
         platform
+    }
+
+    /// Takes a run's labels off one of its Profiles, as if an application had made it in the moment when the run was killed.
+    pub async fn loses_the_label_of_a_profile(&self) {
+        let kind = GroupVersionKind::gvk("kubeflow.org", "v1", "Profile");
+        let profiles: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::from_gvk(&kind));
+        let made = profiles.list(&ListParams::default().labels(RUN_LABEL)).await.unwrap();
+        let name = made.items[0].metadata.name.as_deref().unwrap();
+        let labels = json!({"metadata": {"labels": {RUN_LABEL: null, CHECK_LABEL: null}}});
+        profiles.patch(name, &PatchParams::default(), &Patch::Merge(labels)).await.unwrap();
     }
 
     pub async fn snapshot(&self) -> Snapshot {
