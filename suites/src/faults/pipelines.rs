@@ -143,6 +143,19 @@ pub static EVERYBODY_EDITS: Fault = fault(
     )],
 );
 
+/// Who may only look starts runs.
+pub static VIEWERS_RUN: Fault = fault(
+    "kfp-viewers-run",
+    "The role of viewers has got the right to start runs",
+    &[Change::Create(
+        r#"{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": "kfp-viewers-run",
+                         "labels": {"rbac.authorization.kubeflow.org/aggregate-to-kubeflow-view": "true"}},
+            "rules": [{"apiGroups": ["pipelines.kubeflow.org"], "resources": ["runs"], "verbs": ["create"]}]}"#,
+    )],
+)
+.shows("kfp-viewers-run");
+
 /// A notebook may do everything everywhere.
 pub static NOTEBOOKS_EDIT_EVERYWHERE: Fault = fault(
     "kfp-notebooks-edit-everywhere",

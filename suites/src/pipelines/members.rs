@@ -204,17 +204,24 @@ pub(super) async fn issued(cx: &Ctx, namespace: &str, audience: &str) -> Checked
 
 /// Asks the API server itself, past its sidecar, for what is at a path of v2beta1.
 pub(super) async fn ask(cx: &Ctx, path: &str, token: Option<&str>) -> Checked<(Answer, Value)> {
-    send(cx, Method::GET, path, token).await
+    send(cx, (Method::GET, path), None, token).await
 }
 
-/// The same with another method, without a body.
-pub(super) async fn send(cx: &Ctx, method: Method, path: &str, token: Option<&str>) -> Checked<(Answer, Value)> {
+/// The same with another method, and a body.
+pub(super) async fn send(
+    cx: &Ctx,
+    (method, path): (Method, &str),
+    body: Option<&Value>,
+    token: Option<&str>,
+) -> Checked<(Answer, Value)> {
     let path = format!("/apis/v2beta1{path}");
     let mut request = Request::builder().method(&method).uri(&path).header(header::HOST, "ml-pipeline.kubeflow:8888");
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    let request = request.body(Full::new(Bytes::new()));
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let request = request.header(header::CONTENT_TYPE, "application/json").header(header::CONTENT_LENGTH, body.len());
+    let request = request.body(Full::new(Bytes::from(body)));
     let request = request.map_err(|error| Stop::errored("precondition", error.to_string()))?;
     let answer = forwarded(cx, ("ml-pipeline", 8888), "ml-pipeline", request).await?;
     cx.remark(format!("{method} {path}: {}", answer.told()));
