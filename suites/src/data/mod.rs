@@ -7,6 +7,7 @@ pub mod archive;
 pub mod artifacts;
 pub mod database;
 pub mod keys;
+pub mod lineage;
 pub mod object_store;
 pub mod packages;
 pub mod records;
@@ -31,6 +32,7 @@ pub static SUITE: Suite = Suite {
         packages::CHECKS,
         runs::CHECKS,
         records::CHECKS,
+        lineage::CHECKS,
         artifacts::CHECKS,
     ],
 };

@@ -102,6 +102,24 @@ pub static METADATA_ELSEWHERE: Fault = fault(
     ],
 );
 
+/// Browsers reach no records.
+pub static BRIDGE_STOPPED: Fault = fault(
+    "kfp-metadata-bridge-stopped",
+    "The bridge from browsers to ML Metadata is scaled to zero",
+    &[Change::Merge(deployment("kubeflow", "metadata-envoy-deployment"), STOPPED)],
+);
+
+/// The store does not know what it is asked.
+pub static BRIDGE_PATH_CUT: Fault = fault(
+    "kfp-metadata-path-cut",
+    "The route to ML Metadata takes the service's name out of the path",
+    &[Change::Patch(
+        object("networking.istio.io/v1beta1", "VirtualService", "kubeflow", "metadata-grpc"),
+        r#"[{"op": "replace", "path": "/spec/http/0/rewrite/uri", "value": "/"}]"#,
+    )],
+)
+.shows("VirtualService kubeflow/metadata-grpc");
+
 /// The tenant's keys are nobody's.
 pub static TENANT_KEYS_WRONG: Fault = fault(
     "kfp-tenant-keys-wrong",

@@ -71,6 +71,19 @@ impl Records {
         })
     }
 
+    /// The id of a context and of its type, by the names of both.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn context_named(&self, kind: &str, name: &str) -> Result<Option<(i64, i64)>, String> {
+        self.with(|connection| {
+            let query = "SELECT Context.id, Type.id FROM Context JOIN Type ON Type.id = Context.type_id WHERE Type.name = ? \
+                         AND Type.type_kind = ? AND Context.name = ?";
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            connection.query_row(query, params![kind, CONTEXT_TYPE, name], row).optional()
+        })
+    }
+
     /// An execution in these contexts, with properties that are texts.
     ///
     /// # Errors
