@@ -25,9 +25,13 @@ async fn platform() -> Platform {
 
 /// A call of the API server, as its UI server sends it.
 async fn call(platform: &Platform, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+    call_of(platform, "v2beta1", method, path, body).await
+}
+
+async fn call_of(platform: &Platform, version: &str, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
     let request = Request::builder()
         .method(method)
-        .uri(format!("http://ml-pipeline.kubeflow:8888/apis/v2beta1{path}"))
+        .uri(format!("http://ml-pipeline.kubeflow:8888/apis/{version}{path}"))
         .header("kubeflow-userid", USER)
         .body(Body::from(body.to_string()))
         .unwrap();
@@ -160,4 +164,57 @@ async fn a_run_is_reported_by_the_agent_and_a_strange_workflow_is_removed() {
         "spec": {"serviceAccountName": "default-editor"}});
     platform.world().store.create(&strange, object).unwrap();
     until("the strange Workflow is gone", || async { platform.world().store.get(&strange).is_none() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn v1beta1_makes_shows_and_ends_the_same_runs() {
+    let platform = &platform().await;
+    // Nothing moves the run, so it is there to be terminated.
+    let controller = Key::new("apps", "deployments", "kubeflow", "workflow-controller");
+    platform.world().store.delete(&controller).unwrap();
+    until("no workflow controller", || async {
+        let pods = platform.world().store.list("", "pods", Some("kubeflow"));
+        !pods.iter().any(|pod| object::label(pod, "app") == Some("workflow-controller"))
+    })
+    .await;
+    let old = |method: Method, path: String, body: Value| async move {
+        call_of(platform, "v1beta1", method, &path, &body).await
+    };
+    let experiment = experiment(platform).await;
+    let owner = |kind: &str, id: &str| json!({"key": {"type": kind, "id": id}, "relationship": "OWNER"});
+
+    let sent = json!({"pipeline_manifest": PIPELINE});
+    let body = json!({"name": "r", "pipeline_spec": sent, "resource_references": belongs_to(&experiment)});
+    let (status, made) = old(Method::POST, "/runs".into(), body).await;
+    assert_eq!(status, StatusCode::OK, "{made}");
+    let id = made["run"]["id"].as_str().unwrap().to_owned();
+    let (_, new) = call(platform, Method::GET, &format!("/runs/{id}"), &Value::Null).await;
+    assert_eq!((&new["display_name"], &new["experiment_id"]), (&json!("r"), &json!(experiment)), "{new}");
+    assert_eq!(new["pipeline_spec"]["pipelineInfo"]["name"], "one");
+
+    let (_, found) = old(Method::GET, format!("/runs/{id}"), Value::Null).await;
+    assert!(found["pipeline_runtime"].is_object(), "{found}");
+    let run = &found["run"];
+    assert_eq!(run["resource_references"], json!([owner("EXPERIMENT", &experiment), owner("NAMESPACE", NAMESPACE)]));
+    let manifest: Value = serde_json::from_str(run["pipeline_spec"]["pipeline_manifest"].as_str().unwrap()).unwrap();
+    assert_eq!((&manifest["pipelineInfo"]["name"], run.get("storage_state")), (&json!("one"), None), "{run}");
+
+    let listed = format!("/runs?resource_reference_key.type=EXPERIMENT&resource_reference_key.id={experiment}");
+    assert_eq!(old(Method::GET, listed, Value::Null).await.1["runs"][0]["id"], id);
+
+    assert_eq!(old(Method::POST, format!("/runs/{id}:archive"), json!({})).await.0, StatusCode::OK);
+    assert_eq!(
+        old(Method::GET, format!("/runs/{id}"), Value::Null).await.1["run"]["storage_state"],
+        "STORAGESTATE_ARCHIVED"
+    );
+    assert_eq!(old(Method::POST, format!("/runs/{id}:terminate"), json!({})).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(old(Method::POST, format!("/runs/{id}/terminate"), json!({})).await.0, StatusCode::OK);
+    assert_eq!(old(Method::DELETE, format!("/runs/{id}"), Value::Null).await.0, StatusCode::OK);
+    let (status, gone) = old(Method::GET, format!("/runs/{id}"), Value::Null).await;
+    assert_eq!((status, &gone["code"]), (StatusCode::NOT_FOUND, &json!(5)));
+    assert!(gone["message"].as_str().unwrap().starts_with("Failed to get a v1beta1 run: "), "{gone}");
+}
+
+fn belongs_to(experiment: &str) -> Value {
+    json!([{"key": {"type": "EXPERIMENT", "id": experiment}, "relationship": "OWNER"}])
 }

@@ -15,6 +15,7 @@ pub mod leftovers;
 pub mod members;
 pub mod notebook;
 pub mod obstacles;
+pub mod old_api;
 pub mod own;
 pub mod packages;
 pub mod pages;
@@ -38,6 +39,7 @@ pub static SUITE: Suite = Suite {
         health::CHECKS,
         access::CHECKS,
         experiments::CHECKS,
+        old_api::CHECKS,
         pages::CHECKS,
         detours::CHECKS,
         packages::CHECKS,

@@ -24,12 +24,19 @@ pub struct Call {
     pub body: Vec<u8>,
     /// The database.
     pub rows: Rows,
+    /// Whether it is one of v1beta1, which does the same and names it otherwise.
+    pub first: bool,
 }
 
 impl Call {
     /// A value of the query, empty if there is none.
     pub fn asked(&self, name: &str) -> String {
         query(&self.head.uri, name).unwrap_or_default()
+    }
+
+    /// What stands before a noun in the errors of v1beta1.
+    pub fn old(&self) -> &'static str {
+        if self.first { "v1beta1 " } else { "" }
     }
 
     /// The body as JSON.

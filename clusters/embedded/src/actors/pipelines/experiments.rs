@@ -13,16 +13,16 @@ const NO_NAMESPACE: &str = "An experiment cannot have an empty namespace in mult
 const DENIED: &str = "Failed to authorize with API";
 
 /// `POST /experiments`.
-pub fn create(call: &Call) -> Answered {
-    let body = call.json()?;
-    let (name, namespace) = (field(&body, "/display_name"), field(&body, "/namespace"));
+pub fn create(call: &Call, body: &Value) -> Answered {
+    let (name, namespace) = (field(body, "/display_name"), field(body, "/namespace"));
+    let old = call.old();
     if name.is_empty() {
         let refusal = Refusal::invalid("Experiment must have a non-empty name");
         return Err(refusal
             .into_internal("Failed to convert API experiment to model experiment")
-            .within("[ExperimentServer]: Failed to create a experiment due to conversion error"));
+            .within(&format!("[ExperimentServer]: Failed to create a {old}experiment due to conversion error")));
     }
-    add(call, &body, name, namespace).within("Failed to create a experiment")
+    add(call, body, name, namespace).within(&format!("Failed to create a {old}experiment"))
 }
 
 fn add(call: &Call, body: &Value, name: &str, namespace: &str) -> Answered {
@@ -39,12 +39,13 @@ fn add(call: &Call, body: &Value, name: &str, namespace: &str) -> Answered {
     Ok(shape(&row))
 }
 
-/// `GET /experiments`. `what` is how the version of the API names the call.
-pub fn list(call: &Call, namespace: &str, what: &str) -> Answered {
-    in_namespace(call, "list", namespace, "").within(DENIED).within(what)?;
+/// `GET /experiments`.
+pub fn list(call: &Call, namespace: &str) -> Answered {
+    let what = format!("List {}experiments failed", call.old());
+    in_namespace(call, "list", namespace, "").within(DENIED).within(&what)?;
     let scope = [("Namespace", namespace)];
     let page = listing::page(&call.rows, &EXPERIMENTS, &call.head.uri, &scope, "Failed to list experiments");
-    let page = page.within(what)?;
+    let page = page.within(&what)?;
     Ok(shown(json!({
         "experiments": page.rows.iter().map(shape).collect::<Vec<_>>(),
         "total_size": page.total, "next_page_token": page.next,
@@ -53,20 +54,20 @@ pub fn list(call: &Call, namespace: &str, what: &str) -> Answered {
 
 /// `GET /experiments/{id}`.
 pub fn get(call: &Call, id: &str) -> Answered {
-    Ok(shape(&reached(call, id, "get").within("Failed to fetch experiment")?))
+    Ok(shape(&reached(call, id, "get").within(&format!("Failed to fetch {}experiment", call.old()))?))
 }
 
 /// `DELETE /experiments/{id}`.
 pub fn delete(call: &Call, id: &str) -> Answered {
-    let what = "Failed to delete experiment";
-    reached(call, id, "delete").within(what)?;
-    call.rows.execute(what, "DELETE FROM experiments WHERE UUID = ?", &[id.to_owned().into()])?;
+    let what = format!("Failed to delete {}experiment", call.old());
+    reached(call, id, "delete").within(&what)?;
+    call.rows.execute(&what, "DELETE FROM experiments WHERE UUID = ?", &[id.to_owned().into()])?;
     Ok(json!({}))
 }
 
 /// `POST /experiments/{id}:archive` and `:unarchive`. Its runs are archived with it, and stay so.
 pub fn store(call: &Call, id: &str, verb: &str) -> Answered {
-    let what = format!("Failed to {verb} experiment");
+    let what = format!("Failed to {verb} {}experiment", call.old());
     reached(call, id, verb).within(&what)?;
     let state = if verb == "archive" { "ARCHIVED" } else { "AVAILABLE" };
     let values = [state.to_owned().into(), id.to_owned().into()];

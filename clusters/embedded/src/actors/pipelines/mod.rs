@@ -1,4 +1,4 @@
-//! The API server of Kubeflow Pipelines: v2beta1, and what of v1beta1 is still asked.
+//! The API server of Kubeflow Pipelines: v2beta1, and v1beta1, which shows the same rows in its own words.
 //!
 //! Its state is rows in MySQL, as upstream's: without the database it answers 500, and what it has acknowledged is there
 //! again whenever the database is. Who may do what is a SubjectAccessReview of the user that the identity header names.
@@ -93,7 +93,8 @@ async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
     let settings = Settings::of(&visit.world, &visit.pod, &visit.container);
     let opened = mysql::connect(&visit.world, visit.as_caller(), &settings.host, &settings.port).await;
     let rows = Rows::new(opened, &settings);
-    let call = Call { visit, settings, head, body: body.to_bytes().to_vec(), rows };
+    let first = path.starts_with("/apis/v1beta1/");
+    let call = Call { visit, settings, head, body: body.to_bytes().to_vec(), rows, first };
     // Uploads are no gRPC calls: whatever the method, they look for a form.
     match path.as_str() {
         "/apis/v1beta1/pipelines/upload" | "/apis/v2beta1/pipelines/upload" => return uploads::pipeline(&call).await,
@@ -105,7 +106,7 @@ async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
     let answered = if let Some(rest) = path.strip_prefix("/apis/v2beta1/") {
         route(&call, rest)
     } else if let Some(rest) = path.strip_prefix("/apis/v1beta1/") {
-        first(&call, rest)
+        v1beta1::route(&call, rest)
     } else if path.starts_with("/apis/") {
         Err(StatusCode::NOT_FOUND)
     } else {
@@ -180,9 +181,9 @@ fn route(call: &Call, path: &str) -> Result<Answered, StatusCode> {
     Ok(match (segments.as_slice(), method == get) {
         (["workflows"], _) => reported::workflow(call),
         (["scheduledworkflows"], _) => reported::schedule(call),
-        (["experiments"], true) => experiments::list(call, &namespace, "List experiments failed"),
-        (["experiments"], false) => experiments::create(call),
-        (["runs"], true) => runs::list(call, &namespace, "Failed to list runs"),
+        (["experiments"], true) => experiments::list(call, &namespace),
+        (["experiments"], false) => call.json().and_then(|body| experiments::create(call, &body)),
+        (["runs"], true) => runs::list(call, &namespace),
         (["runs"], false) => runs::create(call),
         (["recurringruns"], true) => recurring::list(call, &namespace),
         (["recurringruns"], false) => recurring::create(call),
@@ -217,28 +218,4 @@ fn route(call: &Call, path: &str) -> Result<Answered, StatusCode> {
         (["recurringruns", id], false) => recurring::delete(call, id),
         _ => return Err(StatusCode::NOT_FOUND),
     })
-}
-
-/// A path of v1beta1, as far as it is played.
-fn first(call: &Call, path: &str) -> Result<Answered, StatusCode> {
-    let get = call.head.method == Method::GET;
-    let post = call.head.method == Method::POST;
-    let segments: Vec<&str> = path.split('/').collect();
-    let (allowed, answer): (bool, fn(&Call) -> Answered) = match segments.as_slice() {
-        ["auth"] => (get, v1beta1::auth),
-        ["experiments"] => (get, v1beta1::experiments),
-        ["runs"] => (get, v1beta1::runs),
-        ["jobs"] => (get, v1beta1::jobs),
-        ["workflows"] => (post, reported::workflow),
-        ["scheduledworkflows"] => (post, reported::schedule),
-        ["runs", id] => {
-            return match id.split_once(':') {
-                Some((id, "reportMetrics")) if post => Ok(reported::metrics(call, id)),
-                None if post => Err(StatusCode::METHOD_NOT_ALLOWED),
-                _ => Err(StatusCode::NOT_FOUND),
-            };
-        }
-        _ => return Err(StatusCode::NOT_FOUND),
-    };
-    if allowed { Ok(answer(call)) } else { Err(StatusCode::METHOD_NOT_ALLOWED) }
 }

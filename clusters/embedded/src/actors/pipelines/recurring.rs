@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, field, now, shown, time};
-use super::listing::{self, RECURRING_RUNS};
+use super::listing::{self, Page, RECURRING_RUNS};
 use super::refusal::{Answered, Refusal, Within as _};
 use super::rows::{Row, number, object, text};
 use super::{experiments, runs, workflows};
@@ -16,21 +16,28 @@ const CONCURRENCY: std::ops::RangeInclusive<i64> = 1..=10;
 
 /// `POST /recurringruns`.
 pub fn create(call: &Call) -> Answered {
-    let body = call.json()?;
+    make(call, &call.json()?).map(|row| shape(&row))
+}
+
+/// Makes the recurring run that a body describes.
+///
+/// # Errors
+/// It has no name, no pipeline or too many runs at once, or the caller may not.
+pub fn make(call: &Call, body: &Value) -> Answered<Row> {
     let concurrency = body.get("max_concurrency").and_then(whole).unwrap_or_default();
     if !CONCURRENCY.contains(&concurrency) {
         let text =
             format!("Max concurrency of a recurring run must be at leas 1 and at most 10. Received {concurrency}");
         return Err(Refusal::invalid(text).within("Failed to create a recurring run due to conversion error"));
     }
-    if field(&body, "/display_name").is_empty() {
+    if field(body, "/display_name").is_empty() {
         let refusal = Refusal::invalid("Recurring run's name cannot be empty");
         return Err(refusal.within("Failed to create a recurring run due to conversion error"));
     }
-    create_it(call, &body, concurrency).within("Failed to create a recurring run")
+    make_it(call, body, concurrency).within("Failed to create a recurring run")
 }
 
-fn create_it(call: &Call, body: &Value, concurrency: i64) -> Answered {
+fn make_it(call: &Call, body: &Value, concurrency: i64) -> Answered<Row> {
     let (experiment, name) = (field(body, "/experiment_id"), field(body, "/display_name"));
     let namespace = experiments::namespace_of(call, experiment)
         .within("Failed to create a recurring run due to invalid experimentId and namespace combination")?;
@@ -84,15 +91,26 @@ fn create_it(call: &Call, body: &Value, concurrency: i64) -> Answered {
     call.rows.insert(&what, "jobs", &row, |error| Refusal::internal(format!("{what}: {error}")))?;
     call.rows.refer(("Job", &id), ("Experiment", experiment), "Owner")?;
     call.rows.refer(("Job", &id), ("Namespace", &namespace), "Owner")?;
-    Ok(shape(&row))
+    Ok(row)
 }
 
 /// `GET /recurringruns`.
 pub fn list(call: &Call, namespace: &str) -> Answered {
+    let page = page(call, namespace, &call.asked("experiment_id"))?;
+    Ok(shown(json!({
+        "recurringRuns": page.rows.iter().map(shape).collect::<Vec<_>>(),
+        "total_size": page.total, "next_page_token": page.next,
+    })))
+}
+
+/// The page that a call asks for, of the recurring runs of a namespace or of an experiment.
+///
+/// # Errors
+/// Neither is named, or the caller may not.
+pub fn page(call: &Call, namespace: &str, experiment: &str) -> Answered<Page> {
     let what = "Failed to list jobs";
-    let experiment = call.asked("experiment_id");
     let namespace = if namespace.is_empty() && !experiment.is_empty() {
-        experiments::namespace_of(call, &experiment).within(what)?
+        experiments::namespace_of(call, experiment).within(what)?
     } else {
         namespace.to_owned()
     };
@@ -108,18 +126,22 @@ pub fn list(call: &Call, namespace: &str) -> Answered {
     let mut scope = vec![("Namespace", namespace.as_str())];
     scope.retain(|(_, value)| call.settings.multi_user || !value.is_empty());
     if !experiment.is_empty() {
-        scope.push(("ExperimentUUID", &experiment));
+        scope.push(("ExperimentUUID", experiment));
     }
-    let page = listing::page(&call.rows, &RECURRING_RUNS, &call.head.uri, &scope, "Failed to list jobs")?;
-    Ok(shown(json!({
-        "recurringRuns": page.rows.iter().map(shape).collect::<Vec<_>>(),
-        "total_size": page.total, "next_page_token": page.next,
-    })))
+    listing::page(&call.rows, &RECURRING_RUNS, &call.head.uri, &scope, "Failed to list jobs")
 }
 
 /// `GET /recurringruns/{id}`.
 pub fn get(call: &Call, id: &str) -> Answered {
-    Ok(shape(&reached(call, id, "get", "Failed to fetch a recurring run")?))
+    read(call, id).map(|row| shape(&row))
+}
+
+/// A recurring run that the caller may see.
+///
+/// # Errors
+/// There is none of this id, or the caller may not.
+pub fn read(call: &Call, id: &str) -> Answered<Row> {
+    reached(call, id, "get", &format!("Failed to fetch a {}recurring run", call.old()))
 }
 
 /// `DELETE /recurringruns/{id}`: the ScheduledWorkflow goes with it.
@@ -136,7 +158,7 @@ pub fn delete(call: &Call, id: &str) -> Answered {
 
 /// `POST /recurringruns/{id}:enable` and `:disable`.
 pub fn switch(call: &Call, id: &str, verb: &str) -> Answered {
-    let what = format!("Failed to {verb} a recurring run");
+    let what = format!("Failed to {verb} a {}recurring run", call.old());
     let row = reached(call, id, verb, &what)?;
     let enabled = verb == "enable";
     workflows::switch(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"), enabled);

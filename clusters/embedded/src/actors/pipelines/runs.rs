@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, field, id, now, shown, time};
-use super::listing::{self, RUNS};
+use super::listing::{self, Page, RUNS};
 use super::packages;
 use super::refusal::{Answered, Refusal, Within as _};
 use super::rows::{Row, Rows, number, object, text};
@@ -31,16 +31,26 @@ pub struct Source {
 
 /// `POST /runs`.
 pub fn create(call: &Call) -> Answered {
-    let body = call.json()?;
-    if field(&body, "/display_name").is_empty() {
-        let refusal = Refusal::invalid("Run name cannot be empty")
-            .into_internal("Failed to convert a API run detail to its internal representation");
-        return Err(refusal.within("CreateJob(job.ToV2())Failed to create a run due to conversion error"));
-    }
-    create_it(call, &body).within("Failed to create a new run")
+    let row = make(call, &call.json()?)?;
+    shape(call, &row)
 }
 
-fn create_it(call: &Call, body: &Value) -> Answered {
+/// Makes the run that a body describes.
+///
+/// # Errors
+/// It has no name or no pipeline, or the caller may not.
+pub fn make(call: &Call, body: &Value) -> Answered<Row> {
+    let old = call.old();
+    if field(body, "/display_name").is_empty() {
+        let refusal = Refusal::invalid("Run name cannot be empty")
+            .into_internal(&format!("Failed to convert a {old}API run detail to its internal representation"));
+        let why = format!("CreateJob(job.ToV2())Failed to create a {old}run due to conversion error");
+        return Err(refusal.within(&why));
+    }
+    make_it(call, body).within(&format!("Failed to create a new {old}run"))
+}
+
+fn make_it(call: &Call, body: &Value) -> Answered<Row> {
     let experiment = field(body, "/experiment_id");
     let namespace = experiments::namespace_of(call, experiment)
         .within("Failed to create a run due to invalid experimentId and namespace combination")?;
@@ -58,7 +68,7 @@ fn create_it(call: &Call, body: &Value) -> Answered {
         // The name in it is that before the API server gave one.
         .map_err(|refusal| refusal.into_internal("Failed to create a workflow for ()"))
         .within("Failed to create a run")?;
-    let row = add(
+    add(
         &call.visit.world,
         &call.rows,
         &New {
@@ -72,8 +82,7 @@ fn create_it(call: &Call, body: &Value) -> Answered {
             source: &source,
             config: body.get("runtime_config").unwrap_or(&Value::Null),
         },
-    )?;
-    shape(call, &row)
+    )
 }
 
 /// A run that is to be made.
@@ -180,21 +189,34 @@ pub fn source(call: &Call, body: &Value) -> Answered<Source> {
             name: text(&version, "Name").to_owned(),
         });
     }
-    let sent = body.get("pipeline_spec").filter(|spec| spec.is_object());
-    let sent =
-        sent.ok_or_else(|| Refusal::invalid("Failed to fetch a template with an empty pipeline spec manifest"))?;
-    let specification = Specification::read(&sent.to_string(), |refusal| {
+    let sent = match body.get("pipeline_spec") {
+        Some(spec @ Value::Object(_)) => spec.to_string(),
+        // v1beta1 sends the file as it is.
+        Some(Value::String(manifest)) if call.first => manifest.clone(),
+        _ => return Err(Refusal::invalid("Failed to fetch a template with an empty pipeline spec manifest")),
+    };
+    let specification = Specification::read(&sent, |refusal| {
         refusal.within("Failed to fetch a template with an invalid pipeline spec manifest")
     })?;
     let name = specification.name().to_owned();
     Ok(Source { specification, pipeline: String::new(), version: String::new(), name })
 }
 
-/// `GET /runs`. `what` is how the version of the API names the call.
-pub fn list(call: &Call, namespace: &str, what: &str) -> Answered {
-    let experiment = call.asked("experiment_id");
+/// `GET /runs`.
+pub fn list(call: &Call, namespace: &str) -> Answered {
+    let page = page(call, namespace, &call.asked("experiment_id"))?;
+    let shapes: Vec<Value> = page.rows.iter().map(|row| shape(call, row)).collect::<Answered<_>>()?;
+    Ok(shown(json!({"runs": shapes, "total_size": page.total, "next_page_token": page.next})))
+}
+
+/// The page that a call asks for, of the runs of a namespace or of an experiment.
+///
+/// # Errors
+/// Neither is named, or the caller may not.
+pub fn page(call: &Call, namespace: &str, experiment: &str) -> Answered<Page> {
+    let what = &format!("Failed to list {}runs", call.old());
     let namespace = if namespace.is_empty() && !experiment.is_empty() {
-        experiments::namespace_of(call, &experiment).within(what)?
+        experiments::namespace_of(call, experiment).within(what)?
     } else {
         namespace.to_owned()
     };
@@ -206,11 +228,9 @@ pub fn list(call: &Call, namespace: &str, what: &str) -> Answered {
     let mut scope = vec![("Namespace", namespace.as_str())];
     scope.retain(|(_, value)| call.settings.multi_user || !value.is_empty());
     if !experiment.is_empty() {
-        scope.push(("ExperimentUUID", &experiment));
+        scope.push(("ExperimentUUID", experiment));
     }
-    let page = listing::page(&call.rows, &RUNS, &call.head.uri, &scope, "Failed to list runs")?;
-    let shapes: Vec<Value> = page.rows.iter().map(|row| shape(call, row)).collect::<Answered<_>>()?;
-    Ok(shown(json!({"runs": shapes, "total_size": page.total, "next_page_token": page.next})))
+    listing::page(&call.rows, &RUNS, &call.head.uri, &scope, "Failed to list runs")
 }
 
 fn list_denied(namespace: &str) -> String {
@@ -221,13 +241,21 @@ fn list_denied(namespace: &str) -> String {
 
 /// `GET /runs/{id}`.
 pub fn get(call: &Call, id: &str) -> Answered {
-    let row = reached(call, id, "get", "Failed to get a run")?;
+    let row = read(call, id)?;
     shape(call, &row)
+}
+
+/// A run that the caller may see.
+///
+/// # Errors
+/// See [`reached`].
+pub fn read(call: &Call, id: &str) -> Answered<Row> {
+    reached(call, id, "get", &format!("Failed to get a {}run", call.old()))
 }
 
 /// `DELETE /runs/{id}`: the Workflow goes with it.
 pub fn delete(call: &Call, id: &str) -> Answered {
-    let what = "Failed to delete a run";
+    let what = &format!("Failed to delete a {}run", call.old());
     let row = reached(call, id, "delete", what)?;
     workflows::delete(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
     let id = [id.to_owned().into()];
@@ -238,7 +266,7 @@ pub fn delete(call: &Call, id: &str) -> Answered {
 
 /// `POST /runs/{id}:archive` and `:unarchive`.
 pub fn store(call: &Call, id: &str, verb: &str) -> Answered {
-    let what = format!("Failed to {verb} a run");
+    let what = format!("Failed to {verb} a {}run", call.old());
     reached(call, id, verb, &what)?;
     let state = if verb == "archive" { "ARCHIVED" } else { "AVAILABLE" };
     let values = [state.to_owned().into(), id.to_owned().into()];
@@ -248,7 +276,7 @@ pub fn store(call: &Call, id: &str, verb: &str) -> Answered {
 
 /// `POST /runs/{id}:terminate`: the row says so at once, the Workflow is told to stop.
 pub fn terminate(call: &Call, id: &str) -> Answered {
-    let what = "Failed to terminate a run";
+    let what = &format!("Failed to terminate a {}run", call.old());
     let row = reached(call, id, "terminate", what)?;
     let statement = "UPDATE run_details SET Conditions = 'Terminating', State = 'CANCELING' WHERE UUID = ? AND State \
                      IN ('PENDING', 'RUNNING', 'PAUSED')";
