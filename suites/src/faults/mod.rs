@@ -21,6 +21,7 @@
 //! - `pod-security-unenforced`: the API server does not look at the Pod Security labels of namespaces.
 //! - `object-store-full`: the volume of the object store takes no more.
 //! - `database-full`: the volume of MySQL takes no more.
+//! - `database-stalls`: MySQL waits for its disk before each answer.
 //! - `object-store-corrupts`: the object store drops the last byte of what it stores.
 //! - `pipelines-cache-forgets`: drivers find no execution with the same fingerprint.
 //! - `object-store-open`: the object store lets in who has no keys.
