@@ -75,9 +75,13 @@ fn changed(objects: &mut Vec<Value>) {
     objects.iter_mut().find(policy).unwrap()["spec"]["rules"] = json!([{}]);
 }
 
-/// A run's Workflow has a name of its own each time; runs that were made within one second come in any order.
-fn comparable(_: &Recorded, json: &mut Value) {
+/// A run's Workflow has a name of its own each time; runs that were made within one second come in any order, and a page of
+/// one may show any of them.
+fn comparable(one: &Recorded, json: &mut Value) {
     if let Some(Value::Array(runs)) = json.get_mut("runs") {
+        if one.path.ends_with("&page_size=1") {
+            runs.iter_mut().for_each(|run| *run = json!("one of them"));
+        }
         let key = |run: &Value| {
             let texts = ["display_name", "service_account", "state"].map(|name| run[name].to_string());
             texts.concat() + &run["runtime_config"].to_string()
