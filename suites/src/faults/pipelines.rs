@@ -220,6 +220,18 @@ pub static SCHEDULES_STOPPED: Fault = fault(
     &[Change::Merge(deployment("kubeflow", "ml-pipeline-scheduledworkflow"), STOPPED)],
 );
 
+/// The controller of recurring runs is refused all that it makes.
+pub static SCHEDULES_POWERLESS: Fault = fault(
+    "kfp-schedules-powerless",
+    "The controller of recurring runs has lost its rights in users' namespaces",
+    &[Change::Delete(object(
+        "rbac.authorization.k8s.io/v1",
+        "ClusterRoleBinding",
+        "",
+        "ml-pipeline-scheduledworkflow-binding",
+    ))],
+);
+
 /// The registry of a run's images is out of reach.
 pub static IMAGES_CUT_OFF: Fault = fault(
     "kfp-images-cut-off",

@@ -1,30 +1,21 @@
-//! What is not done twice, and what is done again: caching, retries, schedules.
-
-use std::time::Duration;
+//! What is not done twice, and what is done again: caching, retries.
 
 use futures::future::BoxFuture;
 use harness::check::{Seconds, source};
 use harness::context::Seen;
 use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
-use http::Method;
 use serde_json::{Value, json};
 
 use super::PIPELINES;
-use super::api::{API, call, get, post};
-use super::obstacles::worker;
+use super::api::{get, post};
 use super::own::{
-    EVERY, KNOWN_WITHIN, RUN_BOUND, RUN_WITHIN, experiment, home, made, named, pipeline, remove_afterwards, run,
-    smallest, until,
+    EVERY, KNOWN_WITHIN, RUN_BOUND, RUN_WITHIN, experiment, home, made, named, pipeline, run, smallest, until,
 };
 use crate::data::records::CONTEXT_OF_RUN;
 use crate::data::rows::{Database, select_in};
 use crate::faults::data as data_faults;
 use crate::faults::pipelines as faults;
-use crate::gateway::diagnose::blame;
-use crate::objects::{self, items, text};
-
-/// How long a schedule may take to fire: its interval, and the controller's own pace of ten seconds.
-const FIRES_WITHIN: Duration = Duration::from_secs(90);
+use crate::objects::text;
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -87,26 +78,6 @@ pub static CHECKS: &[Check] = &[
     .writes()
     .within(Seconds(RUN_BOUND + 90))
     .breaks_on(&[&faults::WORKFLOWS_STOPPED, &faults::AGENT_STOPPED]),
-    check(
-        "KFP-052",
-        "A recurring run fires",
-        Level::Must,
-        source("kubeflow/pipelines", "backend/src/crd/controller/scheduledworkflow"),
-        |cx| Box::pin(fires(cx)),
-    )
-    .explain(Explain {
-        what: "A recurring run with an interval of one second has a run of its own within 90 seconds, which succeeds; \
-               switched off, it makes no more.",
-        why: "Scheduled production work that stops is noticed by nobody until its results are missed; releases have \
-              shipped so.",
-        fix: "kubectl -n kubeflow logs deployment/ml-pipeline-scheduledworkflow.",
-        reproduce: "Create a recurring run that fires each minute, and look at its runs after two.",
-    })
-    .profiles(PIPELINES)
-    .after(&["KFP-020"])
-    .writes()
-    .within(Seconds(RUN_BOUND + 90))
-    .breaks_on(&[&faults::SCHEDULES_STOPPED]),
 ];
 
 async fn retried(cx: &Ctx) -> Checked {
@@ -185,84 +156,4 @@ async fn endless(cx: &Ctx) -> Checked {
     until(cx, &id, &["FAILED", "CANCELED"], super::runs::STOPPED_WITHIN).await?;
     super::api::delete(cx, &format!("/runs/{id}")).await?;
     super::runs::without_workflow(cx, &id).await
-}
-
-/// The runs of an experiment, each remembered to be removed.
-async fn runs_of(cx: &Ctx, experiment: &str, known: &mut Vec<String>) -> Checked<Vec<Value>> {
-    let listed = get(cx, &format!("/runs?experiment_id={experiment}&page_size=50")).await?;
-    let runs = items(&listed, "/runs").to_vec();
-    for run in &runs {
-        let id = text(run, "/run_id").to_owned();
-        if !known.contains(&id) {
-            remove_afterwards(cx, &format!("/runs/{id}")).await?;
-            known.push(id);
-        }
-    }
-    Ok(runs)
-}
-
-async fn fires(cx: &Ctx) -> Checked {
-    let experiment = experiment(cx, &home(cx).await?, &named(cx, "exp")).await?;
-    let body = json!({
-        "display_name": named(cx, "rec"), "experiment_id": experiment, "pipeline_spec": smallest(cx),
-        "max_concurrency": "1", "mode": "ENABLE", "no_catchup": true,
-        "trigger": {"periodic_schedule": {"interval_second": "1"}},
-    });
-    let id = made(cx, "recurringruns", "recurring_run_id", &body).await?;
-    let mut known = Vec::new();
-    let path = format!("/runs?experiment_id={experiment}");
-    let looked = cx
-        .eventually("the recurring run has made a run", FIRES_WITHIN, EVERY, || {
-            let (cx, path) = (cx.clone(), path.clone());
-            Box::pin(async move {
-                let listed = get(&cx, &path).await?;
-                if let Some(run) = items(&listed, "/runs").first() {
-                    return Ok(Seen::Yes(run.clone()));
-                }
-                let scheduler = ("kubeflow", "ml-pipeline-scheduledworkflow");
-                let found = objects::get(&cx, objects::DEPLOYMENT, scheduler.0, scheduler.1).await?;
-                let ready =
-                    found.is_some_and(|one| objects::number(&one.data, "/status/readyReplicas").unwrap_or(0) > 0);
-                if ready {
-                    return Ok(Seen::NotYet("no run".to_owned()));
-                }
-                Err(Stop::failed("the recurring run makes a run", "nobody is there who could make one")
-                    .because("Deployment kubeflow/ml-pipeline-scheduledworkflow has no ready pod")
-                    .fix("kubectl -n kubeflow describe deployment ml-pipeline-scheduledworkflow"))
-            }) as BoxFuture<'_, Checked<Seen<Value>>>
-        })
-        .await;
-    // Whatever came of it, no more are wanted.
-    let off = call(cx, Method::POST, &format!("{API}/recurringruns/{id}:disable"), Some(&json!({}))).await?;
-    let first = looked?;
-    off.ok(cx).await?;
-    runs_of(cx, &experiment, &mut known).await?;
-    let first = text(&first, "/run_id").to_owned();
-    // What was begun before it was switched off may still come; then there must be an end: the same number of runs at two
-    // looks that are further apart than the interval.
-    let last = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let settles = cx.eventually(
-        "a recurring run that is off makes no more runs",
-        KNOWN_WITHIN,
-        Duration::from_millis(1200),
-        || {
-            let (cx, path, last) = (cx.clone(), path.clone(), std::sync::Arc::clone(&last));
-            Box::pin(async move {
-                let listed = get(&cx, &path).await?;
-                let now = items(&listed, "/runs").len();
-                let before = last.swap(now, std::sync::atomic::Ordering::Relaxed);
-                Ok(if before == now { Seen::Yes(()) } else { Seen::NotYet(format!("{now} runs")) })
-            }) as BoxFuture<'_, Checked<Seen<()>>>
-        },
-    );
-    let (ended, settled) = futures::join!(until(cx, &first, &["SUCCEEDED"], RUN_WITHIN), settles);
-    runs_of(cx, &experiment, &mut known).await?;
-    match ended {
-        Err(stop) => return Err(blame(stop, worker(cx).await)),
-        Ok(shown) if text(&shown, "/recurring_run_id") != id => {
-            return Err(Stop::failed(format!("a run of recurring run {id}"), text(&shown, "/recurring_run_id")));
-        }
-        Ok(_) => {}
-    }
-    settled
 }

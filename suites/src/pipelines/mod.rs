@@ -8,6 +8,7 @@ pub mod again;
 pub mod api;
 pub mod detours;
 pub mod experiments;
+pub mod firing;
 pub mod given;
 pub mod granted;
 pub mod health;
@@ -47,6 +48,7 @@ pub static SUITE: Suite = Suite {
         strangers::CHECKS,
         recurring::CHECKS,
         again::CHECKS,
+        firing::CHECKS,
         members::CHECKS,
         notebook::CHECKS,
         given::CHECKS,

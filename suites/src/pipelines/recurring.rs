@@ -54,6 +54,23 @@ pub static CHECKS: &[Check] = &[
     .after(&["KFP-020"])
     .writes()
     .breaks_on(&[&faults::EDITING_LOST]),
+    check(
+        "KFP-054",
+        "A recurring run whose cron expression makes no sense is refused",
+        Level::Must,
+        source("kubeflow/pipelines", "backend/src/apiserver/server/api_converter.go: cron.Parse"),
+        |cx| Box::pin(expressions(cx)),
+    )
+    .explain(Explain {
+        what: "Words, four fields, and a minute 60 are refused as a cron expression with 400, code 3.",
+        why: "A schedule that is taken and never fires is noticed when its results are missed.",
+        fix: "kubectl -n kubeflow logs deployment/ml-pipeline.",
+        reproduce: "Create a recurring run with the cron expression \"every minute\".",
+    })
+    .profiles(PIPELINES)
+    .after(&["KFP-020"])
+    .writes()
+    .breaks_on(&[&faults::EDITING_LOST]),
 ];
 
 fn body(cx: &Ctx, experiment: &str, concurrency: u32) -> Value {
@@ -65,7 +82,7 @@ fn body(cx: &Ctx, experiment: &str, concurrency: u32) -> Value {
 }
 
 /// The ScheduledWorkflow of a recurring run: its uid is the recurring run's id.
-async fn schedule(cx: &Ctx, namespace: &str, id: &str) -> Checked<Option<DynamicObject>> {
+pub(super) async fn schedule(cx: &Ctx, namespace: &str, id: &str) -> Checked<Option<DynamicObject>> {
     let found = objects::within(cx, SCHEDULED_WORKFLOW, namespace).await?;
     Ok(found.into_iter().find(|schedule| schedule.metadata.uid.as_deref() == Some(id)))
 }
@@ -97,16 +114,30 @@ async fn life(cx: &Ctx) -> Checked {
     }
 }
 
+/// A recurring run is refused; one that is made all the same is removed again.
+async fn refused(cx: &Ctx, body: &Value, detail: &'static str) -> Checked {
+    let reply = call(cx, Method::POST, &format!("{API}/recurringruns"), Some(body)).await?;
+    let id = text(&reply.body, "/recurring_run_id");
+    if !id.is_empty() {
+        remove_afterwards(cx, &format!("/recurringruns/{id}")).await?;
+    }
+    reply.refused(cx, Refused { status: 400, code: 3, detail }).await
+}
+
+async fn expressions(cx: &Ctx) -> Checked {
+    let experiment = experiment(cx, &home(cx).await?, &named(cx, "exp")).await?;
+    for cron in ["every minute", "0 0 * *", "0 60 * * * *"] {
+        let mut body = body(cx, &experiment, 1);
+        body["trigger"] = json!({"cron_schedule": {"cron": cron}});
+        refused(cx, &body, "Schedule cron is not a supported format").await?;
+    }
+    Ok(())
+}
+
 async fn concurrency(cx: &Ctx) -> Checked {
     let experiment = experiment(cx, &home(cx).await?, &named(cx, "exp")).await?;
     for number in [0, 11] {
-        let path = format!("{API}/recurringruns");
-        let reply = call(cx, Method::POST, &path, Some(&body(cx, &experiment, number))).await?;
-        let id = text(&reply.body, "/recurring_run_id");
-        if !id.is_empty() {
-            remove_afterwards(cx, &format!("/recurringruns/{id}")).await?;
-        }
-        reply.refused(cx, Refused { status: 400, code: 3, detail: "Max concurrency" }).await?;
+        refused(cx, &body(cx, &experiment, number), "Max concurrency").await?;
     }
     made(cx, "recurringruns", "recurring_run_id", &body(cx, &experiment, 10)).await?;
     Ok(())

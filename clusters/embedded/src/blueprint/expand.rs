@@ -156,6 +156,7 @@ fn workload(row: &Workload) -> Value {
         row.claims.keys().map(|claim| json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}})).collect();
     let folders = row.containers.iter().flat_map(|container| container.folders.values());
     volumes.extend(folders.map(|map| json!({"name": map, "configMap": {"name": map}})));
+    volumes.extend(row.containers.iter().flat_map(|container| &container.tokens).map(token));
     let mut pod = json!({"containers": row.containers.iter().map(container).collect::<Vec<_>>(), "volumes": volumes});
     if !row.claims.is_empty() {
         let mounts = row.claims.iter().map(|(claim, place)| json!({"name": claim, "mountPath": place}));
@@ -198,11 +199,21 @@ fn container(row: &Container) -> Value {
     if let Some(map) = &row.env_from {
         container["envFrom"] = json!([{"configMapRef": {"name": map}}]);
     }
-    if !row.folders.is_empty() {
-        let mounts = row.folders.iter().map(|(path, map)| json!({"name": map, "mountPath": path, "readOnly": true}));
-        container["volumeMounts"] = mounts.collect::<Vec<_>>().into();
+    let folders = row.folders.iter().map(|(path, map)| json!({"name": map, "mountPath": path, "readOnly": true}));
+    let tokens = row.tokens.keys().filter_map(|file| file.rsplit_once('/'));
+    let tokens = tokens.map(|(folder, name)| json!({"name": name, "mountPath": folder}));
+    let mounts = folders.chain(tokens).collect::<Vec<_>>();
+    if !mounts.is_empty() {
+        container["volumeMounts"] = mounts.into();
     }
     container
+}
+
+/// The volume of a token.
+fn token((file, audience): (&String, &String)) -> Value {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    json!({"name": name, "projected": {"sources": [{
+        "serviceAccountToken": {"path": name, "audience": audience, "expirationSeconds": 3600}}]}})
 }
 
 /// A variable whose value a Secret or ConfigMap holds.

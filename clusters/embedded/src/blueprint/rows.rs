@@ -96,6 +96,9 @@ pub struct Container {
     /// ConfigMaps that are mounted as folders: path and name.
     #[serde(default)]
     pub folders: Map,
+    /// Tokens of its account: a file, whose name is the volume's, too, and whom it is for.
+    #[serde(default)]
+    pub tokens: Map,
     /// Variables from elsewhere: `secrets/name/key` or `configmaps/name/key`.
     #[serde(default)]
     pub refer: Map,

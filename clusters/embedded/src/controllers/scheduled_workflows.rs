@@ -1,6 +1,6 @@
 //! The controller of ScheduledWorkflows of Kubeflow Pipelines: it makes the runs of recurring runs, at their intervals.
 //!
-//! Cron expressions are not played, nor catching up: what was missed is made once. Source: kubeflow/pipelines 2.3.0
+//! Cron expressions are read in UTC, whatever `CRON_SCHEDULE_TIMEZONE` says. Source: kubeflow/pipelines 2.3.0
 //! `backend/src/crd/controller/scheduledworkflow`.
 
 use std::time::Duration;
@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::operators;
 use super::reconciler::{Controller, Next};
-use crate::actors::pipelines::report;
+use crate::actors::pipelines::firing::{self, Controller as By};
+use crate::actors::pipelines::report::Api;
+use crate::actors::pipelines::trigger::{Progress, Trigger};
 use crate::object::{namespace, text};
 use crate::platform::World;
 use crate::store::{Change, Key};
@@ -36,29 +38,33 @@ fn reconcile(world: &World, key: &Key) -> Next {
     if schedule.pointer("/spec/enabled") != Some(&json!(true)) {
         return Next::Wait;
     }
-    let Some(interval) = schedule.pointer("/spec/trigger/periodicSchedule/intervalSecond").and_then(Value::as_i64)
-    else {
-        return Next::Wait;
-    };
-    let last = [text(&schedule, "/status/trigger/lastTriggeredTime"), text(&schedule, "/metadata/creationTimestamp")];
-    let last = last.iter().find_map(|at| at.parse::<Timestamp>().ok()).unwrap_or_else(Timestamp::now);
-    let due = last.as_second().saturating_add(interval.max(1));
+    let Some(trigger) = Trigger::of(&schedule) else { return Next::Wait };
+    let time = |at: &str| text(&schedule, at).parse::<Timestamp>().ok().map(Timestamp::as_second);
     let now = Timestamp::now();
+    let progress = Progress {
+        made: time("/metadata/creationTimestamp").unwrap_or_else(|| now.as_second()),
+        last: time("/status/trigger/lastTriggeredTime"),
+        catches_up: schedule.pointer("/spec/noCatchup") != Some(&json!(true)),
+    };
+    let Some(due) = trigger.next(progress, now.as_second()) else { return Next::Wait };
     if now.as_second() < due {
         let left = u64::try_from(due.saturating_mul(1000).saturating_sub(now.as_millisecond())).unwrap_or(1);
         return Next::After(Duration::from_millis(left));
     }
-    let Some(rows) = report::rows_behind(world, namespace(&controller), API.0, API.1) else { return Next::Retry };
-    let number = schedule.pointer("/status/trigger/lastIndex").and_then(Value::as_i64).unwrap_or_default() + 1;
-    match report::recur(world, &rows, &schedule, number) {
+    let Some(api) = Api::behind(world, namespace(&controller), API) else { return Next::Retry };
+    let Some(container) = operators::container(&controller, IMAGES) else { return Next::Wait };
+    let by = By { pod: &controller, container: text(container, "/name") };
+    let index = schedule.pointer("/status/trigger/lastIndex").and_then(Value::as_i64).unwrap_or_default() + 1;
+    match firing::fire(world, by, &api, &schedule, index) {
         Err(refusal) => {
             tracing::debug!(why = refusal.message(), "no run is made");
             Next::Retry
         }
         Ok(false) => Next::After(Duration::from_secs(1)),
         Ok(true) => {
+            let at = Timestamp::from_second(due).unwrap_or(now).to_string();
             let written = world.store.update(key, None, |schedule| {
-                schedule["status"]["trigger"] = json!({"lastTriggeredTime": crate::store::now(), "lastIndex": number});
+                schedule["status"]["trigger"] = json!({"lastTriggeredTime": at, "lastIndex": index});
                 true
             });
             if written.is_ok() { Next::After(Duration::from_secs(1)) } else { Next::Wait }

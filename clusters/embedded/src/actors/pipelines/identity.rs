@@ -10,6 +10,7 @@ use super::refusal::{Answered, Refusal};
 use super::settings::Settings;
 use crate::access::{Attributes, UserInfo, authorize, forbidden, reviews, tokens};
 use crate::actors::Visit;
+use crate::platform::World;
 
 /// The API group of Kubeflow Pipelines' resources.
 pub const GROUP: &str = "pipelines.kubeflow.org";
@@ -32,11 +33,8 @@ pub struct Wish<'a> {
     pub name: &'a str,
 }
 
-/// The user of a request.
-///
-/// # Errors
-/// Nobody is named, neither by the header nor by a good token.
-pub fn user(visit: &Visit, settings: &Settings, headers: &HeaderMap) -> Answered<String> {
+/// The user of a request; nobody, if neither the header nor a good token names one.
+fn user(world: &World, own: &UserInfo, settings: &Settings, headers: &HeaderMap) -> Answered<String> {
     let mut values = headers.get_all(settings.header.as_str()).iter();
     if let (Some(only), None) = (values.next(), values.next()) {
         let value = String::from_utf8_lossy(only.as_bytes()).trim().to_owned();
@@ -52,21 +50,19 @@ pub fn user(visit: &Visit, settings: &Settings, headers: &HeaderMap) -> Answered
         return Err(Refusal::unauthenticated(&format!("[{NO_HEADER}, {why}]")));
     };
     // Who may not ask for reviews is told nothing of any token.
-    let (own, review) = (own(visit), Attributes::resource("create", "authentication.k8s.io", "tokenreviews", "", ""));
-    if !authorize(&visit.world, &own, &review) {
-        let why = format!(
-            "Authentication failure: {}: Failed to authenticate token review",
-            forbidden(&own, &review).message
-        );
+    let review = Attributes::resource("create", "authentication.k8s.io", "tokenreviews", "", "");
+    if !authorize(world, own, &review) {
+        let why =
+            format!("Authentication failure: {}: Failed to authenticate token review", forbidden(own, &review).message);
         return Err(Refusal::unauthenticated(&format!("[{NO_HEADER}, {why}]")));
     }
-    match tokens::validate(&visit.world, token, &[&settings.audience]) {
+    match tokens::validate(world, token, &[&settings.audience]) {
         Some(valid) if !valid.audiences.is_empty() => Ok(valid.user.name),
         _ => {
             let why = format!(
                 "Authentication failure: Unauthenticated: Review.Status.Authenticated is false. Error {}: Failed to \
                  authenticate token review",
-                reviews::why_not(&visit.world, token, &[&settings.audience])
+                reviews::why_not(world, token, &[&settings.audience])
             );
             Err(Refusal::unauthenticated(&format!("[{NO_HEADER}, {why}]")))
         }
@@ -84,25 +80,38 @@ fn own(visit: &Visit) -> UserInfo {
 /// # Errors
 /// 401 for nobody, 403 for somebody who may not, 500 if the API server itself may not ask.
 pub fn check(visit: &Visit, settings: &Settings, headers: &HeaderMap, wish: &Wish<'_>) -> Answered<()> {
+    check_as(&visit.world, &own(visit), settings, headers, wish)
+}
+
+/// As [`check`], by the account that the API server runs as.
+///
+/// # Errors
+/// See [`check`].
+pub fn check_as(
+    world: &World,
+    own: &UserInfo,
+    settings: &Settings,
+    headers: &HeaderMap,
+    wish: &Wish<'_>,
+) -> Answered<()> {
     if !settings.multi_user {
         return Ok(());
     }
-    let user = user(visit, settings, headers)?;
+    let user = user(world, own, settings, headers)?;
     let Wish { group, resource, verb, namespace, name } = *wish;
     let request = format!(
         "(request: &ResourceAttributes{{Namespace:{namespace},Verb:{verb},Group:{group},Version:v1beta1,\
          Resource:{resource},Subresource:,Name:{name},}})"
     );
-    let own = own(visit);
     let review = Attributes::resource("create", "authorization.k8s.io", "subjectaccessreviews", "", "");
-    if !authorize(&visit.world, &own, &review) {
-        let why = forbidden(&own, &review).message;
+    if !authorize(world, own, &review) {
+        let why = forbidden(own, &review).message;
         return Err(Refusal::internal(format!(
             "Failed to create SubjectAccessReview for user '{user}' {request}: {why}"
         )));
     }
     let who = UserInfo { name: user.clone(), ..UserInfo::default() };
-    if authorize(&visit.world, &who, &Attributes::resource(verb, group, resource, namespace, name)) {
+    if authorize(world, &who, &Attributes::resource(verb, group, resource, namespace, name)) {
         return Ok(());
     }
     Err(Refusal::forbidden(format!("User '{user}' is not authorized with reason:  {request}")))

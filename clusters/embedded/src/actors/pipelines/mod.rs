@@ -7,8 +7,10 @@
 //! Facts: kubeflow/pipelines 2.0.5, 2.3.0 and 2.5.0 `backend/src/apiserver`; recorded exchanges with 2.3.0.
 
 mod call;
+mod cron;
 mod experiments;
 mod filters;
+pub mod firing;
 mod identity;
 mod listing;
 mod packages;
@@ -21,6 +23,7 @@ mod runs;
 mod settings;
 mod specification;
 pub mod steps;
+pub mod trigger;
 mod uploads;
 mod v1beta1;
 pub mod workflows;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::call::{Call, field, id, now, shown, time};
 use super::listing::{self, PIPELINES, VERSIONS};
 use super::refusal::{Answered, Refusal, Within as _};
-use super::rows::{Row, number, object, text};
+use super::rows::{Row, Rows, number, object, text};
 use super::specification::Specification;
 use crate::actors::object_store;
 
@@ -209,10 +209,24 @@ pub fn known(call: &Call, id: &str) -> Answered<Row> {
 }
 
 /// A version by its id.
-pub fn known_version(call: &Call, id: &str) -> Answered<Row> {
-    let found = call.rows.by_id("Failed to get pipeline version", "pipeline_versions", id);
+pub fn known_version(rows: &Rows, id: &str) -> Answered<Row> {
+    let found = rows.by_id("Failed to get pipeline version", "pipeline_versions", id);
     let found = found.and_then(|row| row.ok_or_else(|| Refusal::absent("PipelineVersion", id)));
     found.within(&format!("Failed to get a pipeline version with id {id}"))
+}
+
+/// The newest version of a pipeline: times are whole seconds, and of one second's versions any may be taken.
+pub fn latest_version(rows: &Rows, pipeline: &str) -> Answered<Row> {
+    let doing = format!("Failed to fetch the latest pipeline version for pipeline {pipeline}");
+    let query = "SELECT * FROM pipeline_versions WHERE PipelineId = ? AND Status = 'READY' ORDER BY CreatedAtInSec DESC \
+                 LIMIT 1";
+    let found = rows.by_id("Failed to get pipeline", "pipelines", pipeline);
+    found
+        .and_then(|row| row.ok_or_else(|| Refusal::absent("Pipeline", pipeline)))
+        .within("Failed to get the latest pipeline version as pipeline was not found")
+        .and_then(|_| rows.select(&doing, query, &[pipeline.to_owned().into()]))
+        .and_then(|mut found| found.pop().ok_or_else(|| Refusal::absent("PipelineVersion", pipeline)))
+        .within(&format!("Failed to fetch a pipeline version and its manifest from pipeline {pipeline}"))
 }
 
 fn reached(call: &Call, id: &str, verb: &str) -> Answered<Row> {
@@ -226,7 +240,7 @@ fn reached(call: &Call, id: &str, verb: &str) -> Answered<Row> {
 
 fn reached_version(call: &Call, id: &str, verb: &str) -> Answered<Row> {
     let unknown = format!("Failed to access pipeline version {id}. Check if it exists");
-    let row = known_version(call, id).within(&unknown)?;
+    let row = known_version(&call.rows, id).within(&unknown)?;
     reached(call, text(&row, "PipelineId"), verb)?;
     Ok(row)
 }

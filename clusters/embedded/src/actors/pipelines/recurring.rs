@@ -8,7 +8,7 @@ use super::call::{Call, field, now, shown, time};
 use super::listing::{self, Page, RECURRING_RUNS};
 use super::refusal::{Answered, Refusal, Within as _};
 use super::rows::{Row, number, object, text};
-use super::{experiments, runs, workflows};
+use super::{experiments, runs, trigger, workflows};
 
 const NO_NAMESPACE: &str = "a recurring run cannot have an empty namespace in multi-user mode";
 /// How many runs of one schedule may go at once; the wording is upstream's, typing error included.
@@ -34,10 +34,11 @@ pub fn make(call: &Call, body: &Value) -> Answered<Row> {
         let refusal = Refusal::invalid("Recurring run's name cannot be empty");
         return Err(refusal.within("Failed to create a recurring run due to conversion error"));
     }
-    make_it(call, body, concurrency).within("Failed to create a recurring run")
+    let trigger = trigger::sent(body).within("Failed to create a recurring run due to conversion error")?;
+    make_it(call, body, concurrency, &trigger).within("Failed to create a recurring run")
 }
 
-fn make_it(call: &Call, body: &Value, concurrency: i64) -> Answered<Row> {
+fn make_it(call: &Call, body: &Value, concurrency: i64, trigger: &trigger::Sent) -> Answered<Row> {
     let (experiment, name) = (field(body, "/experiment_id"), field(body, "/display_name"));
     let namespace = experiments::namespace_of(call, experiment)
         .within("Failed to create a recurring run due to invalid experimentId and namespace combination")?;
@@ -50,43 +51,45 @@ fn make_it(call: &Call, body: &Value, concurrency: i64) -> Answered<Row> {
     })?;
     source.specification.takes(body.pointer("/runtime_config/parameters").unwrap_or(&Value::Null))?;
     let enabled = field(body, "/mode") != "DISABLE";
-    let interval = body.pointer("/trigger/periodic_schedule/interval_second").and_then(whole);
-    let cron = field(body, "/trigger/cron_schedule/cron");
     let account = Some(field(body, "/service_account")).filter(|name| !name.is_empty());
     let account = account.unwrap_or(&call.settings.runner);
     call.own_right("create", "kubeflow.org", "scheduledworkflows", &namespace)?;
-    let mut trigger = json!({});
-    if let Some(seconds) = interval {
-        trigger["periodicSchedule"] = json!({"intervalSecond": seconds});
-    }
-    if !cron.is_empty() {
-        trigger["cronSchedule"] = json!({"cron": cron});
-    }
     let config = json!({
         "parameters": body.pointer("/runtime_config/parameters"),
         "pipelineRoot": field(body, "/runtime_config/pipeline_root"),
     });
+    // Of a pipeline alone the newest version is taken each time, from 2.5 on; until then, the one that is newest now.
+    let is_settled = call.settings.release < (2, 5)
+        || !field(body, "/pipeline_version_reference/pipeline_version_id").is_empty()
+        || source.pipeline.is_empty();
+    let (version, workflow) = if is_settled {
+        (source.version.as_str(), json!({"spec": source.specification.workflow("", account, &config).to_string()}))
+    } else {
+        ("", json!({"pipelineRoot": config["pipelineRoot"]}))
+    };
     let specification = json!({
         "enabled": enabled, "experimentId": experiment, "maxConcurrency": concurrency,
         "noCatchup": body.get("no_catchup") == Some(&json!(true)), "pipelineId": source.pipeline,
-        "pipelineName": source.name, "pipelineVersionId": source.version, "trigger": trigger,
-        "workflow": {"spec": source.specification.workflow("", account, &config).to_string()},
+        "pipelineName": source.name, "pipelineVersionId": version, "trigger": trigger.object,
+        "workflow": workflow,
     });
     let schedule =
         workflows::schedule(&call.visit.world, &namespace, name, specification).map_err(Refusal::internal)?;
     let id = crate::object::uid(&schedule).to_owned();
     let at = now();
     let parameters = body.pointer("/runtime_config/parameters").cloned().unwrap_or_else(|| json!({}));
-    let row = object(json!({
+    let manifest = if is_settled { source.specification.text() } else { String::new() };
+    let mut row = object(json!({
         "UUID": id, "DisplayName": name, "Name": crate::object::name(&schedule), "Namespace": namespace,
         "ServiceAccount": account, "Description": field(body, "/description"), "MaxConcurrency": concurrency,
         "NoCatchup": body.get("no_catchup") == Some(&json!(true)), "CreatedAtInSec": at, "UpdatedAtInSec": at,
-        "Enabled": enabled, "ExperimentUUID": experiment, "Schedule": cron, "IntervalSecond": interval,
-        "PipelineId": source.pipeline, "PipelineVersionId": source.version, "PipelineName": source.name,
-        "PipelineSpecManifest": source.specification.text(), "WorkflowSpecManifest": "",
+        "Enabled": enabled, "ExperimentUUID": experiment,
+        "PipelineId": source.pipeline, "PipelineVersionId": version, "PipelineName": source.name,
+        "PipelineSpecManifest": manifest, "WorkflowSpecManifest": "",
         "RuntimeParameters": parameters.to_string(), "PipelineRoot": field(body, "/runtime_config/pipeline_root"),
         "Conditions": "STATUS_UNSPECIFIED",
     }));
+    row.extend(object(trigger.columns.clone()));
     let what = format!("Failed to store job {name} to table");
     call.rows.insert(&what, "jobs", &row, |error| Refusal::internal(format!("{what}: {error}")))?;
     call.rows.refer(("Job", &id), ("Experiment", experiment), "Owner")?;
@@ -181,18 +184,25 @@ fn in_namespace(call: &Call, verb: &str, namespace: &str, name: &str) -> Answere
 }
 
 /// A whole number, as JSON's or, as 64-bit numbers are sent, in quotes.
-fn whole(value: &Value) -> Option<i64> {
+pub(super) fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
 fn shape(row: &Row) -> Value {
     let enabled = number(row, "Enabled") != 0 || row.get("Enabled") == Some(&json!(true));
+    let bound = |column: &str| row.get(column).and_then(Value::as_i64).map(time);
     let mut trigger = json!({});
     if let Some(seconds) = row.get("IntervalSecond").and_then(Value::as_i64).filter(|seconds| *seconds != 0) {
-        trigger["periodic_schedule"] = json!({"interval_second": seconds.to_string()});
+        trigger["periodic_schedule"] = shown(json!({
+            "interval_second": seconds.to_string(), "start_time": bound("PeriodicScheduleStartTimeInSec"),
+            "end_time": bound("PeriodicScheduleEndTimeInSec"),
+        }));
     }
     if !text(row, "Schedule").is_empty() {
-        trigger["cron_schedule"] = json!({"cron": text(row, "Schedule")});
+        trigger["cron_schedule"] = shown(json!({
+            "cron": text(row, "Schedule"), "start_time": bound("CronScheduleStartTimeInSec"),
+            "end_time": bound("CronScheduleEndTimeInSec"),
+        }));
     }
     let mut job = json!({
         "recurring_run_id": text(row, "UUID"), "display_name": text(row, "DisplayName"),

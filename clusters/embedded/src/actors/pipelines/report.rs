@@ -26,24 +26,48 @@ pub enum Reported {
     Unknown,
 }
 
+/// An API server behind a Service.
+pub struct Api {
+    /// Its pod.
+    pub pod: Arc<Value>,
+    /// The container in it.
+    pub container: String,
+}
+
+impl Api {
+    /// The one behind a Service's port, if it is there.
+    #[must_use]
+    pub fn behind(world: &World, home: &str, (service, port): (&str, u16)) -> Option<Self> {
+        let Found::Pod(pod, port) = config::endpoints(world).find(&Destination::new(service, home, port)) else {
+            return None;
+        };
+        let container = text(crate::mesh::endpoints::container_at(&pod, port)?, "/name").to_owned();
+        Some(Self { pod, container })
+    }
+
+    /// The rows that it works on.
+    #[must_use]
+    pub fn rows(&self, world: &World) -> Rows {
+        rows(world, &self.pod, &self.container)
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn settings(&self, world: &World) -> Arc<Settings> {
+        Settings::of(world, &self.pod, &self.container)
+    }
+}
+
 /// The rows of the API server behind a Service, if it is there and its database, too.
 #[must_use]
 pub fn rows_behind(world: &World, home: &str, service: &str, port: u16) -> Option<Rows> {
-    let Found::Pod(pod, port) = config::endpoints(world).find(&Destination::new(service, home, port)) else {
-        return None;
-    };
-    let container = crate::mesh::endpoints::container_at(&pod, port)?;
-    Some(rows(world, &pod, text(container, "/name")))
+    Some(Api::behind(world, home, (service, port))?.rows(world))
 }
 
 /// The configuration of the API server behind a Service, if it is there.
 #[must_use]
-pub fn settings_behind(world: &World, home: &str, (service, port): (&str, u16)) -> Option<Arc<Settings>> {
-    let Found::Pod(pod, port) = config::endpoints(world).find(&Destination::new(service, home, port)) else {
-        return None;
-    };
-    let container = crate::mesh::endpoints::container_at(&pod, port)?;
-    Some(Settings::of(world, &pod, text(container, "/name")))
+pub fn settings_behind(world: &World, home: &str, api: (&str, u16)) -> Option<Arc<Settings>> {
+    Some(Api::behind(world, home, api)?.settings(world))
 }
 
 /// The rows that an API server's container works on, reached without a look at the mesh's policies.
@@ -51,14 +75,6 @@ pub fn settings_behind(world: &World, home: &str, (service, port): (&str, u16)) 
 pub fn rows(world: &World, pod: &Value, container: &str) -> Rows {
     let settings = Settings::of(world, pod, container);
     Rows::new(mysql::reach(world, namespace(pod), &settings.host, &settings.port), &settings)
-}
-
-/// Makes the next run of a ScheduledWorkflow; yields whether one was made.
-///
-/// # Errors
-/// The database cannot be reached, or the run cannot be made.
-pub fn recur(world: &World, rows: &Rows, schedule: &Value, number: i64) -> Answered<bool> {
-    Ok(super::runs::recur(world, rows, schedule, number)?.is_some())
 }
 
 /// Notes how far a Workflow is.

@@ -29,6 +29,18 @@ pub struct Source {
     pub name: String,
 }
 
+impl Source {
+    /// A version that was uploaded.
+    pub fn of(version: &Row) -> Answered<Self> {
+        Ok(Self {
+            specification: Specification::read(text(version, "PipelineSpec"), |refusal| refusal)?,
+            pipeline: text(version, "PipelineId").to_owned(),
+            version: text(version, "UUID").to_owned(),
+            name: text(version, "Name").to_owned(),
+        })
+    }
+}
+
 /// `POST /runs`.
 pub fn create(call: &Call) -> Answered {
     let row = make(call, &call.json()?)?;
@@ -137,57 +149,19 @@ pub fn add(world: &World, rows: &Rows, new: &New<'_>) -> Answered<Row> {
     Ok(row)
 }
 
-/// Makes the next run of a recurring run; `None` if no row knows it, or as many as it may have are on their way.
-pub fn recur(world: &World, rows: &Rows, schedule: &Value, number: i64) -> Answered<Option<Row>> {
-    let doing = "Failed to create a run";
-    let of = crate::object::uid(schedule);
-    let Some(job) = rows.by_id(doing, "jobs", of)? else { return Ok(None) };
-    let going = "SELECT UUID FROM run_details WHERE JobUUID = ? AND State IN ('PENDING', 'RUNNING')";
-    let going = rows.select(doing, going, &[of.to_owned().into()])?.len();
-    if usize::try_from(super::rows::number(&job, "MaxConcurrency")).is_ok_and(|most| going >= most) {
-        return Ok(None);
-    }
-    let specification = Specification::read(text(&job, "PipelineSpecManifest"), |refusal| refusal)?;
-    let source = Source {
-        specification,
-        pipeline: text(&job, "PipelineId").to_owned(),
-        version: text(&job, "PipelineVersionId").to_owned(),
-        name: text(&job, "PipelineName").to_owned(),
-    };
-    let parameters = serde_json::from_str::<Value>(text(&job, "RuntimeParameters")).unwrap_or_default();
-    let config = json!({"parameters": parameters, "pipeline_root": text(&job, "PipelineRoot")});
-    let name = format!("{}-{number}-{}", crate::object::name(schedule), crate::controllers::owned::suffix());
-    add(
-        world,
-        rows,
-        &New {
-            id: &id(),
-            name: &name,
-            description: "",
-            namespace: text(&job, "Namespace"),
-            experiment: text(&job, "ExperimentUUID"),
-            schedule: of,
-            account: text(&job, "ServiceAccount"),
-            source: &source,
-            config: &config,
-        },
-    )
-    .map(Some)
-}
-
 /// The pipeline that a body names or carries.
 pub fn source(call: &Call, body: &Value) -> Answered<Source> {
+    let pipeline = field(body, "/pipeline_version_reference/pipeline_id");
     let named = field(body, "/pipeline_version_reference/pipeline_version_id");
+    let retrieving = "Failed to fetch a template due to error retrieving pipeline version";
     if !named.is_empty() {
-        let version = packages::known_version(call, named)
+        let version = packages::known_version(&call.rows, named)
             .within(&format!("Failed to fetch a pipeline version and its manifest from pipeline version {named}"))
-            .within("Failed to fetch a template due to error retrieving pipeline version")?;
-        return Ok(Source {
-            specification: Specification::read(text(&version, "PipelineSpec"), |refusal| refusal)?,
-            pipeline: text(&version, "PipelineId").to_owned(),
-            version: named.to_owned(),
-            name: text(&version, "Name").to_owned(),
-        });
+            .within(retrieving)?;
+        return Source::of(&version);
+    }
+    if !pipeline.is_empty() {
+        return Source::of(&packages::latest_version(&call.rows, pipeline).within(retrieving)?);
     }
     let sent = match body.get("pipeline_spec") {
         Some(spec @ Value::Object(_)) => spec.to_string(),
@@ -361,11 +335,11 @@ fn shape(call: &Call, row: &Row) -> Answered {
 /// Pipeline, parameters and root of a run or recurring run.
 pub fn source_shape(row: &Row, into: &mut Value) {
     let parsed = |column: &str| serde_json::from_str::<Value>(text(row, column)).unwrap_or_default();
-    match text(row, "PipelineVersionId") {
-        "" => into["pipeline_spec"] = parsed("PipelineSpecManifest"),
-        version => {
+    match (text(row, "PipelineId"), text(row, "PipelineVersionId")) {
+        ("", "") => into["pipeline_spec"] = parsed("PipelineSpecManifest"),
+        (pipeline, version) => {
             into["pipeline_version_reference"] =
-                json!({"pipeline_id": text(row, "PipelineId"), "pipeline_version_id": version});
+                shown(json!({"pipeline_id": pipeline, "pipeline_version_id": version}));
         }
     }
     let mut config = json!({"pipeline_root": text(row, "PipelineRoot")});
