@@ -215,6 +215,84 @@ async fn v1beta1_makes_shows_and_ends_the_same_runs() {
     assert!(gone["message"].as_str().unwrap().starts_with("Failed to get a v1beta1 run: "), "{gone}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn v1beta1_makes_switches_and_removes_the_same_schedules() {
+    let platform = &platform().await;
+    let old = |method: Method, path: String, body: Value| async move {
+        call_of(platform, "v1beta1", method, &path, &body).await
+    };
+    let experiment = experiment(platform).await;
+    let body = json!({
+        "name": "j", "enabled": true, "max_concurrency": "2", "resource_references": belongs_to(&experiment),
+        "trigger": {"periodic_schedule": {"interval_second": "3600"}}, "pipeline_spec": {"pipeline_manifest": PIPELINE},
+    });
+    let (status, made) = old(Method::POST, "/jobs".into(), body).await;
+    assert_eq!((status, &made["enabled"]), (StatusCode::OK, &json!(true)), "{made}");
+    let id = made["id"].as_str().unwrap().to_owned();
+    assert_eq!(old(Method::POST, format!("/jobs/{id}/disable"), json!({})).await.0, StatusCode::OK);
+
+    let (_, new) = call(platform, Method::GET, &format!("/recurringruns/{id}"), &Value::Null).await;
+    assert_eq!((&new["display_name"], &new["mode"]), (&json!("j"), &json!("DISABLE")), "{new}");
+    let (_, shown) = old(Method::GET, format!("/jobs/{id}"), Value::Null).await;
+    assert_eq!((shown.get("enabled"), &shown["max_concurrency"]), (None, &json!("2")), "{shown}");
+    assert_eq!(shown["trigger"], new["trigger"]);
+    assert_eq!(shown["resource_references"][1]["key"], json!({"type": "EXPERIMENT", "id": experiment}));
+
+    assert_eq!(old(Method::DELETE, format!("/jobs/{id}"), Value::Null).await.0, StatusCode::OK);
+    let (status, gone) = old(Method::GET, format!("/jobs/{id}"), Value::Null).await;
+    assert_eq!((status, &gone["code"]), (StatusCode::NOT_FOUND, &json!(5)), "{gone}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn v1beta1_shows_and_removes_the_same_pipelines_and_runs_the_latest_version() {
+    let platform = &platform().await;
+    let old = |method: Method, path: String, body: Value| async move {
+        call_of(platform, "v1beta1", method, &path, &body).await
+    };
+    let uploaded = upload(platform, &format!("/pipelines/upload?name=p&namespace={NAMESPACE}")).await;
+    let (id, version) = (uploaded["id"].as_str().unwrap(), uploaded["default_version"]["id"].as_str().unwrap());
+    let (_, new) = call(platform, Method::GET, &format!("/pipelines/{id}"), &Value::Null).await;
+    assert_eq!((&new["display_name"], &new["namespace"]), (&json!("p"), &json!(NAMESPACE)), "{new}");
+
+    let (_, shown) = old(Method::GET, format!("/pipelines/{id}"), Value::Null).await;
+    assert_eq!(shown, uploaded);
+    let listed = format!("/pipelines?resource_reference_key.type=NAMESPACE&resource_reference_key.id={NAMESPACE}");
+    assert_eq!(old(Method::GET, listed, Value::Null).await.1["pipelines"], json!([uploaded]));
+    let versions = format!("/pipeline_versions?resource_key.type=PIPELINE&resource_key.id={id}");
+    assert_eq!(old(Method::GET, versions, Value::Null).await.1["versions"], json!([uploaded["default_version"]]));
+
+    let references = belongs_to(&experiment(platform).await);
+    let body = json!({"name": "r", "pipeline_spec": {"pipeline_id": id}, "resource_references": references});
+    let (_, made) = old(Method::POST, "/runs".into(), body).await;
+    assert_eq!(
+        made["run"]["resource_references"][2]["key"],
+        json!({"type": "PIPELINE_VERSION", "id": version}),
+        "{made}"
+    );
+
+    let whole = format!("/pipelines/{id}");
+    assert_eq!(old(Method::DELETE, whole.clone(), Value::Null).await.1["code"], 3, "it has a version");
+    assert_eq!(old(Method::DELETE, format!("/pipeline_versions/{version}"), Value::Null).await.0, StatusCode::OK);
+    assert_eq!(old(Method::GET, whole.clone(), Value::Null).await.1["code"], 5, "it has no version to show");
+    assert_eq!(old(Method::DELETE, whole, Value::Null).await.0, StatusCode::OK);
+    assert_eq!(call(platform, Method::GET, &format!("/pipelines/{id}"), &Value::Null).await.1["code"], 5);
+}
+
+/// Uploads the pipeline by v1beta1, as a browser does.
+async fn upload(platform: &Platform, path: &str) -> Value {
+    let head = "--b\r\nContent-Disposition: form-data; name=\"uploadfile\"; filename=\"p.json\"\r\n\r\n";
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("http://ml-pipeline.kubeflow:8888/apis/v1beta1{path}"))
+        .header("kubeflow-userid", USER)
+        .header("content-type", "multipart/form-data; boundary=b")
+        .body(Body::from(format!("{head}{PIPELINE}\r\n--b--\r\n")))
+        .unwrap();
+    let ui = Caller { namespace: "kubeflow".into(), service_account: "ml-pipeline-ui".into(), in_mesh: true };
+    let bytes = mesh::call(platform.world(), ui, request).await.into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
 fn belongs_to(experiment: &str) -> Value {
     json!([{"key": {"type": "EXPERIMENT", "id": experiment}, "relationship": "OWNER"}])
 }

@@ -39,6 +39,11 @@ impl Call {
         if self.first { "v1beta1 " } else { "" }
     }
 
+    /// What stands behind a noun in the errors of v1beta1 about pipelines.
+    pub fn aside(&self) -> &'static str {
+        if self.first { " (v1beta1)" } else { "" }
+    }
+
     /// The body as JSON.
     ///
     /// # Errors

@@ -116,7 +116,7 @@ async fn serve(visit: Visit, request: Request<Body>) -> Response<Body> {
         return nothing();
     };
     if let (Ok(Ok(_)), &Method::DELETE, Some((_, version))) =
-        (&answered, &call.head.method, path.split_once("/versions/"))
+        (&answered, &call.head.method, path.split_once("versions/"))
     {
         packages::remove_package(&call, version).await;
     }

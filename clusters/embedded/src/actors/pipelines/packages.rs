@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, field, id, now, shown, time};
-use super::listing::{self, PIPELINES, VERSIONS};
+use super::listing::{self, PIPELINES, Page, VERSIONS};
 use super::refusal::{Answered, Refusal, Within as _};
 use super::rows::{Row, Rows, number, object, text};
 use super::specification::Specification;
@@ -105,25 +105,40 @@ pub async fn remove_package(call: &Call, version: &str) {
 
 /// `GET /pipelines`.
 pub fn list(call: &Call, namespace: &str) -> Answered {
-    let what = format!("Failed to list pipelines in namespace {namespace}. Check error stack");
-    allowed(call, "list", namespace, "")
-        .within(&access(namespace))
-        .within(&format!("Failed to list pipelines due to authorization error. Check if you have read permission to namespace {namespace}"))
-        .within(&what)?;
-    let scope = [("Namespace", namespace), ("Status", "READY")];
-    let page = listing::page(&call.rows, &PIPELINES, &call.head.uri, &scope, "Failed to list pipelines");
-    let page = page.within(&what)?;
+    let page = page(call, namespace)?;
     Ok(shown(json!({
         "pipelines": page.rows.iter().map(shape).collect::<Vec<_>>(),
         "total_size": page.total, "next_page_token": page.next,
     })))
 }
 
+/// The page that a call asks for, of the pipelines of a namespace, or of the shared ones.
+///
+/// # Errors
+/// The caller may not.
+pub fn page(call: &Call, namespace: &str) -> Answered<Page> {
+    let what = format!("Failed to list pipelines{} in namespace {namespace}. Check error stack", call.aside());
+    allowed(call, "list", namespace, "")
+        .within(&access(namespace))
+        .within(&format!("Failed to list pipelines due to authorization error. Check if you have read permission to namespace {namespace}"))
+        .within(&what)?;
+    let scope = [("Namespace", namespace), ("Status", "READY")];
+    listing::page(&call.rows, &PIPELINES, &call.head.uri, &scope, "Failed to list pipelines").within(&what)
+}
+
 /// `GET /pipelines/{id}`.
 pub fn get(call: &Call, id: &str) -> Answered {
-    let what = format!("Failed to get a pipeline {id}. Check error stack");
+    read(call, id).map(|row| shape(&row))
+}
+
+/// A pipeline that the caller may see.
+///
+/// # Errors
+/// There is none of this id, or the caller may not.
+pub fn read(call: &Call, id: &str) -> Answered<Row> {
+    let what = format!("Failed to get a pipeline{} {id}. Check error stack", call.aside());
     let why = format!("Failed to get a pipeline due authorization error for pipeline id {id}");
-    Ok(shape(&reached(call, id, "get").within(&why).within(&what)?))
+    reached(call, id, "get").within(&why).within(&what)
 }
 
 /// `GET /pipelines/names/{name}`.
@@ -151,7 +166,7 @@ pub fn by_name(call: &Call, name: &str) -> Answered {
 
 /// `DELETE /pipelines/{id}`: only one without versions.
 pub fn delete(call: &Call, id: &str) -> Answered {
-    let what = format!("Failed to delete pipeline {id}. Check error stack");
+    let what = format!("Failed to delete pipeline{} {id}. Check error stack", call.aside());
     let why = format!("Failed to delete a pipeline due authorization error for pipeline id {id}");
     reached(call, id, "delete").within(&why).within(&what)?;
     let query = "SELECT UUID FROM pipeline_versions WHERE PipelineId = ? ORDER BY CreatedAtInSec DESC LIMIT 1";
@@ -169,7 +184,10 @@ pub fn delete(call: &Call, id: &str) -> Answered {
 
 /// `GET /pipelines/{id}/versions`.
 pub fn versions(call: &Call, id: &str) -> Answered {
-    let what = format!("Failed to list pipeline versions for pipeline {id}");
+    let what = match call.first {
+        true => format!("Failed to list pipeline versions (v1beta1) with pipeline id {id}. Check error stack"),
+        false => format!("Failed to list pipeline versions for pipeline {id}"),
+    };
     let pipeline = known(call, id).within(&what)?;
     let namespace = text(&pipeline, "Namespace");
     allowed(call, "list", namespace, "")
@@ -187,7 +205,7 @@ pub fn versions(call: &Call, id: &str) -> Answered {
 
 /// `GET /pipelines/{id}/versions/{id}`.
 pub fn version(call: &Call, id: &str) -> Answered {
-    let what = format!("Failed to get a pipeline version {id}");
+    let what = format!("Failed to get a pipeline version{} {id}", call.aside());
     let why = format!("Failed to get a pipeline version due to authorization error for pipeline version id {id}");
     Ok(version_shape(&reached_version(call, id, "get").within(&why).within(&what)?))
 }

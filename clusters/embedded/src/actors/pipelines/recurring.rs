@@ -31,7 +31,10 @@ pub fn make(call: &Call, body: &Value) -> Answered<Row> {
         return Err(Refusal::invalid(text).within("Failed to create a recurring run due to conversion error"));
     }
     if field(body, "/display_name").is_empty() {
-        let refusal = Refusal::invalid("Recurring run's name cannot be empty");
+        let refusal = Refusal::invalid(format!(
+            "{} cannot be empty",
+            if call.first { "Job name" } else { "Recurring run's name" }
+        ));
         return Err(refusal.within("Failed to create a recurring run due to conversion error"));
     }
     let trigger = trigger::sent(body).within("Failed to create a recurring run due to conversion error")?;
@@ -188,8 +191,13 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
-fn shape(row: &Row) -> Value {
-    let enabled = number(row, "Enabled") != 0 || row.get("Enabled") == Some(&json!(true));
+/// Whether a column says yes: by a number if the row was read, in JSON if it has just been made.
+pub fn is_set(row: &Row, column: &str) -> bool {
+    number(row, column) != 0 || row.get(column) == Some(&json!(true))
+}
+
+/// When it makes them; both versions of the API say it alike.
+pub fn trigger_shape(row: &Row) -> Value {
     let bound = |column: &str| row.get(column).and_then(Value::as_i64).map(time);
     let mut trigger = json!({});
     if let Some(seconds) = row.get("IntervalSecond").and_then(Value::as_i64).filter(|seconds| *seconds != 0) {
@@ -204,15 +212,20 @@ fn shape(row: &Row) -> Value {
             "end_time": bound("CronScheduleEndTimeInSec"),
         }));
     }
+    trigger
+}
+
+fn shape(row: &Row) -> Value {
+    let enabled = is_set(row, "Enabled");
     let mut job = json!({
         "recurring_run_id": text(row, "UUID"), "display_name": text(row, "DisplayName"),
         "description": text(row, "Description"), "service_account": text(row, "ServiceAccount"),
-        "max_concurrency": number(row, "MaxConcurrency").to_string(), "trigger": trigger,
+        "max_concurrency": number(row, "MaxConcurrency").to_string(), "trigger": trigger_shape(row),
         "mode": if enabled { "ENABLE" } else { "DISABLE" }, "status": if enabled { "ENABLED" } else { "DISABLED" },
         "created_at": time(number(row, "CreatedAtInSec")), "updated_at": time(number(row, "UpdatedAtInSec")),
         "namespace": text(row, "Namespace"), "experiment_id": text(row, "ExperimentUUID"),
     });
-    if number(row, "NoCatchup") != 0 || row.get("NoCatchup") == Some(&json!(true)) {
+    if is_set(row, "NoCatchup") {
         job["no_catchup"] = json!(true);
     }
     runs::source_shape(row, &mut job);

@@ -12,6 +12,7 @@ use super::packages;
 use super::refusal::{Answered, Refusal, Within as _, respond};
 use super::rows::text;
 use super::specification::Specification;
+use super::v1beta1::pipelines as v1beta1;
 
 /// The form's field.
 const FIELD: &str = "uploadfile";
@@ -47,7 +48,7 @@ async fn create(call: &Call, name: &str, namespace: &str, content: &str) -> Answ
     let version = packages::add_version(call, text(&pipeline, "UUID"), name, "", &specification)?;
     let what = "Failed to create a pipeline and a pipeline version";
     packages::keep_package(call, &version, &specification, what).await?;
-    Ok(packages::shape(&pipeline))
+    Ok(if call.first { v1beta1::shape(&pipeline, Some(&version)) } else { packages::shape(&pipeline) })
 }
 
 /// `POST /pipelines/upload_version`.
@@ -86,7 +87,8 @@ async fn add(call: &Call, pipeline: &str, name: &str, content: &str) -> Answered
     let specification = Specification::read(content, |refusal| refusal.within(what))?;
     let version = packages::add_version(call, pipeline, name, &call.asked("description"), &specification)?;
     packages::keep_package(call, &version, &specification, what).await?;
-    Ok(packages::version_shape(&version))
+    let shown = packages::version_shape(&version);
+    Ok(if call.first { v1beta1::version_shape(&shown) } else { shown })
 }
 
 fn unauthorised(refusal: Refusal) -> Response<Body> {

@@ -9,6 +9,7 @@
 
 mod experiments;
 mod jobs;
+pub mod pipelines;
 mod references;
 mod runs;
 
@@ -49,9 +50,12 @@ pub fn route(call: &Call, path: &str) -> Result<Answered, StatusCode> {
     let verb = |id: &str| id.split_once(':').map(|(_, verb)| verb.to_owned()).unwrap_or_default();
     let allowed: &[Method] = match segments.as_slice() {
         ["auth"] => &[Method::GET],
-        ["workflows" | "scheduledworkflows"] | ["runs", _, "terminate" | "retry"] => &[Method::POST],
-        ["experiments" | "runs"] => &[Method::GET, Method::POST],
-        ["jobs"] => &[Method::GET],
+        ["workflows" | "scheduledworkflows"]
+        | ["runs", _, "terminate" | "retry"]
+        | ["jobs", _, "enable" | "disable"] => &[Method::POST],
+        ["experiments" | "runs" | "jobs"] => &[Method::GET, Method::POST],
+        ["pipelines" | "pipeline_versions"] => &[Method::GET],
+        ["jobs" | "pipelines" | "pipeline_versions", _] => &[Method::GET, Method::DELETE],
         ["experiments" | "runs", id] if ["archive", "unarchive"].contains(&verb(id).as_str()) => &[Method::POST],
         ["runs", id] if verb(id) == "reportMetrics" => &[Method::POST],
         ["experiments" | "runs", id] if verb(id).is_empty() => &[Method::GET, Method::DELETE],
@@ -68,7 +72,17 @@ pub fn route(call: &Call, path: &str) -> Result<Answered, StatusCode> {
         (["experiments"], false) => experiments::create(call),
         (["runs"], true) => runs::list(call),
         (["runs"], false) => runs::create(call),
-        (["jobs"], _) => jobs::list(call),
+        (["jobs"], true) => jobs::list(call),
+        (["jobs"], false) => jobs::create(call),
+        (["jobs", id], true) => jobs::get(call, id),
+        (["jobs", id], false) => now::recurring::delete(call, id),
+        (["jobs", id, verb], _) => now::recurring::switch(call, id, verb),
+        (["pipelines"], _) => pipelines::list(call),
+        (["pipelines", id], true) => pipelines::get(call, id),
+        (["pipelines", id], false) => now::packages::delete(call, id),
+        (["pipeline_versions"], _) => pipelines::versions(call),
+        (["pipeline_versions", id], true) => pipelines::version(call, id),
+        (["pipeline_versions", id], false) => now::packages::delete_version(call, id),
         (["experiments", id], true) => experiments::get(call, id),
         (["runs", id], true) => runs::get(call, id),
         (["runs", id, "terminate"], _) => now::runs::terminate(call, id),
