@@ -17,8 +17,8 @@ use harness::{Checked, Ctx, Stop};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::members::AUDIENCE;
 use super::own::{EVERY, home};
+use crate::accounts::token::PIPELINES as AUDIENCE;
 use crate::objects::{self, EVENT, POD, text};
 use crate::patience::Patience;
 use crate::probe::{self, Probe};

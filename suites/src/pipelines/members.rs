@@ -11,14 +11,13 @@ use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
 use http::{Method, Request, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 
 use super::TENANCY;
 use super::api::{API, Refused, call, trouble};
 use super::own::{EVERY, RUN_BOUND, RUN_WITHIN, experiment, home, made, named, remove_afterwards, smallest, until};
+use crate::accounts::EDITOR;
+use crate::accounts::token::{self, Wanted, for_pipelines};
 use crate::contributors::grant;
 use crate::data::store::{Answer, forwarded};
 use crate::faults::contributors::VIEW_EMPTIED;
@@ -29,8 +28,6 @@ use crate::tenants;
 
 /// How long a grant may take to show.
 const SHOWS_WITHIN: Duration = Duration::from_secs(15);
-/// The audience that tokens for the API must have.
-pub(super) const AUDIENCE: &str = "pipelines.kubeflow.org";
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -77,7 +74,7 @@ pub static CHECKS: &[Check] = &[
         "A program asks the API with the token of its service account, and is known by it",
         Level::Must,
         source("kubeflow/pipelines", "backend/src/apiserver/auth/authenticator_token_review.go; PodDefault access-ml-pipeline"),
-        |cx| Box::pin(token(cx)),
+        |cx| Box::pin(by_token(cx)),
     )
     .explain(Explain {
         what: "A token of default-editor for the audience pipelines.kubeflow.org, sent to the API server itself without any \
@@ -187,21 +184,6 @@ async fn views(cx: &Ctx) -> Checked {
     }
 }
 
-/// A token of a namespace's `default-editor` for an audience.
-pub(super) async fn issued(cx: &Ctx, namespace: &str, audience: &str) -> Checked<String> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(cx.kube(), namespace);
-    let spec = TokenRequestSpec {
-        audiences: vec![audience.to_owned()],
-        expiration_seconds: Some(600),
-        ..TokenRequestSpec::default()
-    };
-    let asked = TokenRequest { spec, ..TokenRequest::default() };
-    let token = accounts.create_token_request("default-editor", &PostParams::default(), &asked).await?;
-    let token = token.status.map(|status| status.token).unwrap_or_default();
-    cx.secret(&token);
-    Ok(token)
-}
-
 /// Asks the API server itself, past its sidecar, for what is at a path of v2beta1.
 pub(super) async fn ask(cx: &Ctx, path: &str, token: Option<&str>) -> Checked<(Answer, Value)> {
     send(cx, (Method::GET, path), None, token).await
@@ -229,10 +211,11 @@ pub(super) async fn send(
     Ok((answer, body))
 }
 
-async fn token(cx: &Ctx) -> Checked {
+async fn by_token(cx: &Ctx) -> Checked {
     let (own, other) = (home(cx).await?, tenants::of_other(cx).await?);
-    let good = issued(cx, &own, AUDIENCE).await?;
-    let wrong = issued(cx, &own, "conformance.example.com").await?;
+    let good = for_pipelines(cx, &own, EDITOR).await?;
+    let audience = Some("conformance.example.com");
+    let wrong = token::ask(cx, Wanted { namespace: &own, account: EDITOR, audience, secret: None }).await?;
     let runs = |namespace: &str| format!("/runs?namespace={namespace}&page_size=1");
     let (answer, body) = ask(cx, &runs(&own), Some(&good)).await?;
     if answer.status != 200 || !body.is_object() {

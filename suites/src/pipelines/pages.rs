@@ -8,8 +8,10 @@ use serde_json::Value;
 use super::TENANCY;
 use super::access::let_in;
 use super::api::{API, Refused, call, get};
-use super::members::{AUDIENCE, ask, issued};
+use super::members::ask;
 use super::own::{experiment, home, named};
+use crate::accounts::EDITOR;
+use crate::accounts::token::for_pipelines;
 use crate::faults::pipelines as faults;
 use crate::objects::{items, text};
 use crate::tenants;
@@ -86,7 +88,7 @@ async fn tokens(cx: &Ctx) -> Checked {
             return Err(let_in(cx, stop).await);
         }
     }
-    let stranger = issued(cx, &other.name, AUDIENCE).await?;
+    let stranger = for_pipelines(cx, &other.name, EDITOR).await?;
     let (answer, body) = ask(cx, &page(&other.name, &token), Some(&stranger)).await?;
     if answer.status != 200 || !body.is_object() {
         let stop =

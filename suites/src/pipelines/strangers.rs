@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::TENANCY;
 use super::access::let_in;
 use super::api::{API, get, reply, trouble};
-use super::members::{AUDIENCE, issued, send};
+use super::members::send;
 use super::own::{experiment, home, named, remove_afterwards, run, smallest};
 use crate::accounts::token::for_pipelines;
 use crate::accounts::{EDITOR, VIEWER};
@@ -73,7 +73,7 @@ check(
 async fn by_id(cx: &Ctx) -> Checked {
     let (own, other) = (home(cx).await?, tenants::of_other(cx).await?);
     let id = run(cx, &experiment(cx, &own, &named(cx, "exp")).await?, &smallest(cx)).await?;
-    let stranger = issued(cx, &other.name, AUDIENCE).await?;
+    let stranger = for_pipelines(cx, &other.name, EDITOR).await?;
     for (method, path) in [
         (Method::GET, format!("/runs/{id}")),
         (Method::POST, format!("/runs/{id}:terminate")),

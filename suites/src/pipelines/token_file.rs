@@ -7,7 +7,7 @@ use harness::{Checked, Ctx, Stop, exec};
 use serde_json::Value;
 
 use super::granted::{Notebook, VARIABLE};
-use super::members::AUDIENCE;
+use crate::accounts::token::PIPELINES as AUDIENCE;
 use crate::gateway::diagnose::{Cause, blame, has_endpoint};
 use crate::login::id_token::decoded;
 use crate::objects::{self, MUTATING, annotation, items, text};
