@@ -1,7 +1,8 @@
 //! Where Argo keeps what pods printed: its artifact repository, and the key of a pod's log in it.
 //!
-//! Facts: Argo Workflows `docs/fields.md` (S3ArtifactRepository), `docs/configure-artifact-repository.md`; without a
-//! format, keys are `{{workflow.name}}/{{pod.name}}`.
+//! Facts: Argo Workflows `pkg/apis/workflow/v1alpha1/artifact_repository_types.go`: without a format, keys are
+//! `{{workflow.name}}/{{pod.name}}` below a prefix; the variables of a time are those of the ConfigMap's own comment in
+//! kubeflow/manifests.
 
 use harness::{Checked, Ctx, Stop};
 use kube::api::DynamicObject;
@@ -11,6 +12,9 @@ use crate::objects::{self, CONFIG_MAP, config_value, label, name, namespace};
 
 /// The ConfigMap that names it.
 pub const PLACE: &str = "ConfigMap kubeflow/workflow-controller-configmap: artifactRepository";
+
+/// The keys where no format is given.
+const DEFAULT: &str = "{{workflow.name}}/{{pod.name}}";
 
 /// The artifact repository.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
@@ -23,7 +27,7 @@ pub struct Repository {
 }
 
 /// A bucket of an S3 store.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default, rename_all = "camelCase")]
 pub struct S3 {
     /// Host and port.
@@ -32,11 +36,17 @@ pub struct S3 {
     pub bucket: String,
     /// How keys are made: a text with variables of Argo in it.
     pub key_format: String,
+    /// What keys begin with where there is no format.
+    pub key_prefix: String,
 }
 
-impl Default for S3 {
-    fn default() -> Self {
-        Self { endpoint: String::new(), bucket: String::new(), key_format: "{{workflow.name}}/{{pod.name}}".to_owned() }
+impl S3 {
+    fn format(&self) -> String {
+        match (self.key_format.as_str(), self.key_prefix.trim_end_matches('/')) {
+            ("", "") => DEFAULT.to_owned(),
+            ("", prefix) => format!("{prefix}/{DEFAULT}"),
+            (format, _) => format.to_owned(),
+        }
     }
 }
 
@@ -62,8 +72,8 @@ impl Repository {
     /// # Errors
     /// The first variable in the format that is not known here.
     pub fn log_of(&self, workflow: &DynamicObject, pod: &str) -> Result<String, String> {
-        // Argo takes blanks out of keys.
-        let mut rest = self.s3.key_format.as_str();
+        let format = self.s3.format();
+        let mut rest = format.as_str();
         let mut key = String::new();
         while let Some((before, after)) = rest.split_once("{{") {
             let (variable, after) = after.split_once("}}").ok_or_else(|| after.to_owned())?;
@@ -72,7 +82,7 @@ impl Repository {
             rest = after;
         }
         key.push_str(rest);
-        Ok(format!("{}/main.log", key.replace(' ', "")))
+        Ok(format!("{key}/main.log"))
     }
 }
 
@@ -123,6 +133,8 @@ mod tests {
             "private/team/r-1/pod-1/main.log"
         );
         assert_eq!(Repository::read("").unwrap().log_of(&workflow(), "p").unwrap(), "w-1/p/main.log");
+        let below = Repository::read("s3: {keyPrefix: logs/, keyFormat: ''}").unwrap();
+        assert_eq!(below.log_of(&workflow(), "p").unwrap(), "logs/w-1/p/main.log");
     }
 
     #[test]

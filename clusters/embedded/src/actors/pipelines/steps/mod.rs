@@ -313,7 +313,7 @@ impl<'a> Work<'a> {
         let kept = object_store::reach(self.world, self.run.namespace, (host, port), keys)
             .map_err(|error| error.to_string())
             .and_then(|store| {
-                let key = format!("{}/main.log", folder.replace(' ', ""));
+                let key = format!("{folder}/main.log");
                 store.put(&bucket, &key, "text/plain", printed.to_vec()).map_err(|error| error.to_string())
             });
         if let Err(why) = kept {
