@@ -19,5 +19,6 @@ pub mod platform;
 pub mod recorded;
 pub mod store;
 pub mod switches;
+mod unread;
 
 pub use platform::{Options, Platform, Release, Start, StartError};

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -16,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::handler;
 use crate::platform::World;
+use crate::unread::Unread;
 
 /// How many connections are served at once; more wait in the listener's backlog.
 const CONNECTIONS: usize = 1024;
@@ -64,7 +64,12 @@ pub async fn serve(world: Arc<World>, listener: TcpListener) {
 pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(world: Arc<World>, stream: S) {
     let service = service_fn(move |request: Request<Incoming>| {
         let world = world.clone();
-        async move { Ok::<_, std::convert::Infallible>(handler::handle(world, request.map(Body::new)).await) }
+        async move {
+            let (request, unread) = Unread::of(request);
+            let mut answer = handler::handle(world, request).await;
+            unread.settle(&mut answer).await;
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);

@@ -24,6 +24,7 @@ use crate::mesh::endpoints::Found;
 use crate::mesh::inbound::Peer;
 use crate::mesh::{Caller, replies};
 use crate::platform::World;
+use crate::unread::Unread;
 
 pub(crate) mod config;
 mod envoy_filter;
@@ -93,7 +94,12 @@ where
     };
     let service = service_fn(move |request: Request<Incoming>| {
         let world = world.clone();
-        async move { answer(&world, client, request.map(Body::new)).await.ok_or(Closed) }
+        async move {
+            let (request, unread) = Unread::of(request);
+            let mut reply = answer(&world, client, request).await.ok_or(Closed)?;
+            unread.settle(&mut reply).await;
+            Ok::<_, Closed>(reply)
+        }
     });
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().max_headers(1000).max_buf_size(1 << 20);

@@ -20,6 +20,7 @@ use crate::mesh::{self, Caller};
 use crate::object::{list, selected_by, text, uid};
 use crate::platform::World;
 use crate::store::Key;
+use crate::unread::Unread;
 
 /// Bytes on their way.
 const BUFFER: usize = 64 << 10;
@@ -69,7 +70,12 @@ fn is_gateway(world: &World, pod: &Value, port: u16) -> bool {
 async fn serve(visit: Visit, stream: DuplexStream) {
     let service = service_fn(move |request: Request<Incoming>| {
         let visit = visit.clone();
-        async move { Ok::<Response<Body>, std::convert::Infallible>(answer(visit, request.map(Body::new)).await) }
+        async move {
+            let (request, unread) = Unread::of(request);
+            let mut reply = answer(visit, request).await;
+            unread.settle(&mut reply).await;
+            Ok::<Response<Body>, std::convert::Infallible>(reply)
+        }
     });
     let server = auto::Builder::new(TokioExecutor::new());
     if let Err(error) = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await {
