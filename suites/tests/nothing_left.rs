@@ -5,6 +5,7 @@
 
 #[path = "nothing_left/images.rs"]
 mod images;
+mod judged;
 #[path = "nothing_left/platform.rs"]
 mod platform;
 #[path = "nothing_left/snapshot.rs"]

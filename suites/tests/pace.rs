@@ -3,14 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 #![cfg(feature = "embedded")]
 
-use std::process::{Command, Stdio};
+mod judged;
 
-use clusters::versions::credentials::{DEFAULT_PASSWORD, EMBEDDED_USERS};
-use clusters::{Embedded, Provided, Provider, versions};
 use reports::model::{Event, EventKind, Outcome, Results};
 use serde_json::json;
 use suites::SUITES;
-use tokio_util::sync::CancellationToken;
+
+use judged::Judged;
 
 /// What runs, experiments and their rows are checked by.
 const DATA_SUITES: &[&str] = &["pipelines", "katib", "data", "durability", "retired"];
@@ -21,26 +20,12 @@ const POD: u64 = 250;
 /// The bound on wall time over critical path, in hundredths.
 const BOUND: u64 = 125;
 
-struct Platform {
-    provided: Provided,
-    folder: tempfile::TempDir,
-}
+struct Platform(Judged);
 
 impl Platform {
-    async fn start() -> Self {
-        harness::init();
-        let provided =
-            Embedded::new(versions::named("1.9.1").unwrap()).provide(&CancellationToken::new()).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("kubeconfig"), provided.kubeconfig.as_deref().unwrap()).unwrap();
-        let users: Vec<String> = EMBEDDED_USERS.iter().map(|user| format!("{user} {DEFAULT_PASSWORD}\n")).collect();
-        std::fs::write(folder.path().join("users"), users.concat()).unwrap();
-        Self { provided, folder }
-    }
-
     /// From now on pods take their time.
     async fn slow_down(&self) {
-        let client = kube::Client::try_from(self.provided.target.kube.clone()).unwrap();
+        let client = self.0.client();
         for (path, object) in [
             ("/api/v1/namespaces", json!({"metadata": {"name": "embedded-reference-platform"}})),
             (
@@ -55,25 +40,18 @@ impl Platform {
 
     /// Runs these suites or checks alone; all pass.
     fn run(&self, wanted: &[&str], options: &[&str]) -> Results {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubeflow-conformance"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CONFORMANCE_") {
-                command.env_remove(name);
-            }
-        }
-        let gateway = self.provided.target.gateway.as_ref().unwrap().to_string();
-        command.args(["run", "--cluster", "existing", "--kubeconfig", "kubeconfig", "--gateway-url", &gateway]);
-        command.args(["--users-file", "users", "--report-dir", "reports", "--may-restart", "embedded"]);
+        let mut command = self.0.command();
+        command.args(["--may-restart", "embedded"]);
         let others = SUITES
             .iter()
             .flat_map(|suite| suite.checks().map(|check| (suite.name, check.id)))
             .filter(|(suite, id)| !wanted.contains(suite) && !wanted.contains(id));
         command.args(others.flat_map(|(_, id)| ["--skip", id]));
-        command.args(options).current_dir(self.folder.path());
+        command.args(options);
         // The platform is in this process: it needs its threads.
-        let output = tokio::task::block_in_place(|| command.stdin(Stdio::null()).output().unwrap());
+        let output = tokio::task::block_in_place(|| command.output().unwrap());
         assert_eq!(output.status.code(), Some(0), "{output:?}");
-        let results = std::fs::read(self.folder.path().join("reports/latest/results.json")).unwrap();
+        let results = std::fs::read(self.0.path("reports/latest/results.json")).unwrap();
         serde_json::from_slice(&results).unwrap()
     }
 }
@@ -105,7 +83,7 @@ fn pace(results: &Results) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_kubernetes_overlaps() {
-    let platform = Platform::start().await;
+    let platform = Platform(Judged::start().await);
     platform.slow_down().await;
 
     let whole = platform.run(DATA_SUITES, &[]);

@@ -1,19 +1,16 @@
 //! A platform that outlives the runs against it, and the runs: the real program, with reports in one folder.
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use clusters::versions::credentials::{DEFAULT_PASSWORD, EMBEDDED_USERS};
-use clusters::{Embedded, Provided, Provider, versions};
 use harness::check::Isolation;
 use harness::own::{CHECK_LABEL, RUN_LABEL};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use serde_json::json;
 use suites::SUITES;
-use tokio_util::sync::CancellationToken;
 
 use super::snapshot::{self, Snapshot};
+use crate::judged::Judged;
 
 /// How long the cluster may take to end what hangs on removed objects: namespaces go after their Profiles.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
@@ -23,9 +20,8 @@ const MAKES_WITHIN: Duration = Duration::from_secs(120);
 const EVERY: Duration = Duration::from_millis(50);
 
 pub struct Platform {
-    provided: Provided,
+    judged: Judged,
     pub client: kube::Client,
-    folder: tempfile::TempDir,
 }
 
 /// What a run gets from outside.
@@ -46,15 +42,8 @@ pub struct Ran {
 
 impl Platform {
     pub async fn start() -> Self {
-        harness::init();
-        let embedded = Embedded::new(versions::named("1.9.1").unwrap());
-        let provided = embedded.provide(&CancellationToken::new()).await.unwrap();
-        let client = kube::Client::try_from(provided.target.kube.clone()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("kubeconfig"), provided.kubeconfig.as_deref().unwrap()).unwrap();
-        let users: Vec<String> = EMBEDDED_USERS.iter().map(|user| format!("{user} {DEFAULT_PASSWORD}\n")).collect();
-        std::fs::write(folder.path().join("users"), users.concat()).unwrap();
-        let platform = Self { provided, client, folder };
+        let judged = Judged::start().await;
+        let platform = Self { client: judged.client(), judged };
         // What the platform makes at its first use (Dex' signing key) is not the run's.
         assert_eq!(platform.run(&["login::AUT-006"]).code, 0);
         platform.comes_to_rest().await;
@@ -77,22 +66,14 @@ impl Platform {
 
     /// Starts a run of the checks whose names contain one of some words, or of all.
     pub fn spawn(&self, filters: &[&str]) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubeflow-conformance"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CONFORMANCE_") {
-                command.env_remove(name);
-            }
-        }
-        let gateway = self.provided.target.gateway.as_ref().unwrap().to_string();
-        command.args(["run", "--cluster", "existing", "--kubeconfig", "kubeconfig", "--gateway-url", &gateway]);
-        command.args(["--users-file", "users", "--report-dir", "reports"]).args(filters);
+        let mut command = self.judged.command();
+        command.args(filters);
         // Checks that restart the platform's programs leave other pods, on purpose.
         let restarting =
             SUITES.iter().flat_map(|suite| suite.checks()).filter(|one| one.isolation == Isolation::Destructive);
         command.args(restarting.flat_map(|one| ["--skip", one.id]));
-        command.current_dir(self.folder.path());
-        let output = |name: &str| std::fs::File::create(self.path(name)).unwrap();
-        Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output("stderr")).spawn().unwrap())
+        let errors = std::fs::File::create(self.judged.path("stderr")).unwrap();
+        Running(command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap())
     }
 
     /// Runs to the end.
@@ -139,10 +120,6 @@ impl Platform {
             }
             before = now;
         }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 }
 
