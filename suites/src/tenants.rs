@@ -38,11 +38,12 @@ pub const CONTROLLER_ACCOUNT: &str = "system:serviceaccount:kubeflow:profiles-co
 /// What binds it to its rights.
 pub const CONTROLLER_BINDING: &str = "profiles-cluster-rolebinding";
 
-/// Whether a Profile is some run's own, which comes and goes. What the dashboard makes for a check of this run has the
-/// run's name and no label.
+/// Whether a Profile is the site's, and stays: none that is leaving, and none of this run's or another's, which come and go.
+/// What the dashboard makes for a check has a run's name and no label.
 #[must_use]
-pub fn of_a_run(cx: &Ctx, profile: &DynamicObject) -> bool {
-    !objects::label(profile, RUN_LABEL).is_empty() || objects::name(profile).starts_with(&name(cx, ""))
+pub fn stays(profile: &DynamicObject) -> bool {
+    let of_a_run = !objects::label(profile, RUN_LABEL).is_empty() || own::run_in(objects::name(profile)).is_some();
+    !of_a_run && profile.metadata.deletion_timestamp.is_none()
 }
 
 /// A name for a Profile of this run: short, because names of Notebooks and pods are made from it.
@@ -260,4 +261,29 @@ pub async fn blamed(cx: &Ctx, stop: Stop) -> Stop {
 #[must_use]
 pub fn owner(profile: &DynamicObject) -> (&str, &str) {
     (text(&profile.data, "/spec/owner/kind"), text(&profile.data, "/spec/owner/name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(metadata: &Value) -> DynamicObject {
+        let object = json!({"apiVersion": "kubeflow.org/v1", "kind": "Profile", "metadata": metadata});
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_no_home() {
+        for name in ["kubeflow-user-example-com", "conf-team", "conf-team-a"] {
+            assert!(stays(&profile(&json!({"name": name}))), "{name}");
+        }
+        // The second one was made by the dashboard, for a run that was killed or that goes on beside this one.
+        for metadata in [
+            json!({"name": "a", "labels": {RUN_LABEL: "20260102-030405-7c31a695"}}),
+            json!({"name": "conf-7c31a695-registered"}),
+            json!({"name": "a", "deletionTimestamp": "2026-01-02T03:04:05Z"}),
+        ] {
+            assert!(!stays(&profile(&metadata)), "{metadata}");
+        }
+    }
 }

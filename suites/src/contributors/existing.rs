@@ -37,7 +37,7 @@ pub static CHECKS: &[Check] = &[check(
 async fn pairs(cx: &Ctx) -> Checked {
     let mut profiles = objects::all(cx, PROFILE).await?;
     // What is leaving goes piece by piece.
-    profiles.retain(|profile| !tenants::of_a_run(cx, profile) && profile.metadata.deletion_timestamp.is_none());
+    profiles.retain(tenants::stays);
     let homes: Vec<&str> = profiles.iter().map(name).collect();
     let counted = |objects: Vec<DynamicObject>| -> BTreeMap<(String, String), DynamicObject> {
         objects

@@ -5,6 +5,7 @@ use std::time::Duration;
 use harness::check::source;
 use harness::context::Seen;
 use harness::{Check, Checked, Ctx, Explain, Level, Severity, Stop, check};
+use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::api;
@@ -123,15 +124,27 @@ async fn unanswered(cx: &Ctx, stop: Stop) -> Stop {
     tenants::blamed(cx, stop).await
 }
 
-/// The names of the Profiles that the run's user owns; those of the run's own come and go.
-async fn owned(cx: &Ctx) -> Checked<Vec<String>> {
-    let profiles = objects::all(cx, PROFILE).await?;
-    let mine = profiles.iter().filter(|profile| {
+/// The Profiles that the run's user owns.
+async fn of_user(cx: &Ctx) -> Checked<Vec<DynamicObject>> {
+    let mut profiles = objects::all(cx, PROFILE).await?;
+    profiles.retain(|profile| {
         objects::text(&profile.data, "/spec/owner/kind") == "User"
             && objects::text(&profile.data, "/spec/owner/name") == cx.user().email
-            && !tenants::of_a_run(cx, profile)
     });
-    Ok(mine.map(|profile| objects::name(profile).to_owned()).collect())
+    Ok(profiles)
+}
+
+/// The names of those that the user owns and that do not come and go.
+async fn owned(cx: &Ctx) -> Checked<Vec<String>> {
+    let mine = of_user(cx).await?;
+    Ok(mine.iter().filter(|profile| tenants::stays(profile)).map(|profile| objects::name(profile).to_owned()).collect())
+}
+
+/// Whether the user owns a Profile, where that can be told: one that comes or goes may count already, or no more.
+async fn owns(cx: &Ctx) -> Checked<Option<bool>> {
+    let mine = of_user(cx).await?;
+    let surely = mine.iter().any(tenants::stays);
+    Ok((surely || mine.is_empty()).then_some(surely))
 }
 
 async fn exists(cx: &Ctx) -> Checked {
@@ -140,10 +153,9 @@ async fn exists(cx: &Ctx) -> Checked {
         Err(stop) => return Err(unanswered(cx, stop).await),
     };
     let local = cx.user().email.split('@').next().unwrap_or_default();
-    let owns = !owned(cx).await?.is_empty();
-    for (name, expected) in
-        [("hasAuth", Value::Bool(true)), ("user", Value::String(local.to_owned())), ("hasWorkgroup", Value::Bool(owns))]
-    {
+    let owns = owns(cx).await?;
+    let promised = [("hasAuth", Value::Bool(true)), ("user", Value::String(local.to_owned()))].into_iter();
+    for (name, expected) in promised.chain(owns.map(|owns| ("hasWorkgroup", Value::Bool(owns)))) {
         let actual = found.get(name).cloned().unwrap_or_default();
         if actual != expected {
             let stop = Stop::failed(format!("{name} is {expected}"), format!("{name} is {actual}"));

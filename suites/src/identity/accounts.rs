@@ -11,6 +11,7 @@ use crate::accounts::EDITOR as ACCOUNT;
 use crate::accounts::token::{self, Wanted};
 use crate::faults::{gate, identity as faults};
 use crate::objects::{self, PROFILE, REQUEST_AUTHENTICATION};
+use crate::tenants;
 
 const SECURITY: &[Profile] = &[Profile::Core, Profile::Security];
 
@@ -40,10 +41,9 @@ pub static CHECKS: &[Check] = &[check(
 
 /// The default profile's namespace, or that of any profile.
 async fn profile_namespace(cx: &Ctx) -> Checked<String> {
-    let profiles = objects::all(cx, PROFILE).await?;
-    let mut names: Vec<&str> = profiles.iter().map(objects::name).collect();
-    names.sort_by_key(|name| *name != DEFAULT_PROFILE);
-    names.first().map(|name| (*name).to_owned()).ok_or_else(|| Stop::absent("Profile"))
+    let mut profiles = objects::all(cx, PROFILE).await?;
+    profiles.sort_by_key(|profile| (objects::name(profile) != DEFAULT_PROFILE, !tenants::stays(profile)));
+    profiles.first().map(|profile| objects::name(profile).to_owned()).ok_or_else(|| Stop::absent("Profile"))
 }
 
 /// Whether the gateway is told of another issuer than Dex.

@@ -34,7 +34,7 @@ pub async fn home(cx: &Ctx) -> Checked<String> {
     let profiles = objects::all(cx, PROFILE).await?;
     let mine = profiles.iter().find(|profile| {
         let owner = (text(&profile.data, "/spec/owner/kind"), text(&profile.data, "/spec/owner/name"));
-        owner == ("User", cx.user().email.as_str()) && !tenants::of_a_run(cx, profile)
+        owner == ("User", cx.user().email.as_str()) && tenants::stays(profile)
     });
     match mine {
         Some(profile) => Ok(name(profile).to_owned()),

@@ -150,7 +150,7 @@ pub static CHECKS: &[Check] = &[
 /// The Profiles of the platform's users: none of a run's own, none that is leaving.
 async fn profiles(cx: &Ctx) -> Checked<Vec<DynamicObject>> {
     let mut found = objects::all(cx, PROFILE).await?;
-    found.retain(|profile| !tenants::of_a_run(cx, profile) && profile.metadata.deletion_timestamp.is_none());
+    found.retain(tenants::stays);
     if found.is_empty() {
         cx.remark("there is no Profile");
     }

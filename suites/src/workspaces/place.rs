@@ -52,10 +52,8 @@ pub async fn foreign(cx: &Ctx) -> Checked<String> {
 /// A namespace that the run's user owns already, for what must not write.
 pub async fn existing(cx: &Ctx) -> Checked<String> {
     let profiles = objects::all(cx, PROFILE).await?;
-    let mine = |profile: &&DynamicObject| {
-        text(&profile.data, "/spec/owner/name") == cx.user().email && profile.metadata.deletion_timestamp.is_none()
-    };
-    let found = profiles.iter().filter(mine).find(|profile| !tenants::of_a_run(cx, profile));
+    let mine = |profile: &&DynamicObject| text(&profile.data, "/spec/owner/name") == cx.user().email;
+    let found = profiles.iter().filter(mine).find(|profile| tenants::stays(profile));
     found.map(|profile| objects::name(profile).to_owned()).ok_or_else(|| {
         Stop::errored("precondition", format!("{} owns no Profile", cx.user().email))
             .fix("let the run log in as a user who has a namespace (--user), or make them one")
