@@ -8,7 +8,7 @@ mod apply;
 
 pub use apply::{Applied, FaultError};
 
-use clusters::versions::Contract;
+use clusters::versions::{Contract, Releases};
 
 /// A named way to break a platform.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Fault {
     pub what: &'static str,
     /// The contracts that have what it breaks; empty means all.
     pub contracts: &'static [Contract],
+    /// The releases that have what it breaks.
+    pub releases: Releases,
     /// What to change, in order.
     pub changes: &'static [Change],
     /// What the failure of a check that notices it must mention; if empty, the name of one of the changed objects.
@@ -75,7 +77,7 @@ impl std::fmt::Display for Ref {
 
 /// A fault that applies to all contracts.
 pub const fn fault(name: &'static str, what: &'static str, changes: &'static [Change]) -> Fault {
-    Fault { name, what, contracts: &[], changes, shows: "" }
+    Fault { name, what, contracts: &[], releases: Releases::ALL, changes, shows: "" }
 }
 
 /// Names an object.
@@ -106,6 +108,12 @@ impl Fault {
             Change::Delete(object) => TAKE_OTHERS_ALONG.contains(&object.kind),
             _ => false,
         })
+    }
+
+    /// Limits the fault to releases.
+    pub const fn of(mut self, releases: Releases) -> Self {
+        self.releases = releases;
+        self
     }
 
     /// Limits the fault to contracts.

@@ -1,5 +1,6 @@
 //! All checks and faults as data: `docs/catalogue.yaml` is this, committed, so that a change of the catalogue is seen.
 
+use clusters::versions::{Releases, VERSIONS};
 use serde::Serialize;
 
 use crate::check::Suite;
@@ -42,6 +43,8 @@ struct FaultRow {
     what: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     contracts: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    releases: Vec<&'static str>,
     noticed_by: Vec<&'static str>,
 }
 
@@ -55,6 +58,7 @@ impl Catalogue {
             name: fault.name,
             what: fault.what,
             contracts: fault.contracts.iter().map(|contract| contract.letter()).collect(),
+            releases: releases(fault),
             noticed_by: checks()
                 .filter(|check| check.breaks_on.iter().any(|one| one.name == fault.name))
                 .map(|check| check.id)
@@ -68,6 +72,14 @@ impl Catalogue {
         });
         Self { suites: suites.collect(), faults: faults.collect() }
     }
+}
+
+/// The releases that a fault is limited to, if it is.
+fn releases(fault: &Fault) -> Vec<&'static str> {
+    if fault.releases == Releases::ALL {
+        return Vec::new();
+    }
+    VERSIONS.iter().filter(|version| fault.releases.has(version.release)).map(|version| version.kubeflow).collect()
 }
 
 impl CheckRow {

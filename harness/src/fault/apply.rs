@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clusters::Mode;
+use clusters::versions::Version;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -101,10 +102,10 @@ pub struct Applied {
 }
 
 impl Fault {
-    /// Whether it applies to a contract.
+    /// Whether it applies to a release.
     #[must_use]
-    pub fn applies_to(&self, contract: clusters::versions::Contract) -> bool {
-        self.contracts.is_empty() || self.contracts.contains(&contract)
+    pub fn applies_to(&self, version: &Version) -> bool {
+        (self.contracts.is_empty() || self.contracts.contains(&version.contract)) && self.releases.has(version.release)
     }
 
     /// Makes all its changes in order, or none of them.

@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod database;
 pub mod keys;
 pub mod lineage;
+pub mod logs;
 pub mod object_store;
 pub mod packages;
 pub mod records;
@@ -34,6 +35,7 @@ pub static SUITE: Suite = Suite {
         records::CHECKS,
         lineage::CHECKS,
         artifacts::CHECKS,
+        logs::CHECKS,
     ],
 };
 

@@ -1,6 +1,6 @@
 //! Faults that the checks of the suites `pipelines` and `data` must notice.
 
-use clusters::versions::Contract;
+use clusters::versions::{Contract, Releases};
 use harness::fault::{Ref, fault, object};
 use harness::{Change, Fault};
 
@@ -230,6 +230,32 @@ pub static SCHEDULES_POWERLESS: Fault = fault(
         "",
         "ml-pipeline-scheduledworkflow-binding",
     ))],
+);
+
+/// To the API server the controller of recurring runs is nobody.
+pub static SCHEDULES_NAMELESS: Fault = fault(
+    "kfp-swf-no-identity",
+    "The controller of recurring runs has no token for the API server in its volume",
+    &[Change::Patch(
+        deployment("kubeflow", "ml-pipeline-scheduledworkflow"),
+        r#"[{"op": "replace", "path": "/spec/template/spec/volumes/0/projected/sources", "value": []}]"#,
+    )],
+)
+.of(Releases::V1_10);
+
+/// The API server may make Workflows, but not what a second try takes.
+pub static RETRIES_REFUSED: Fault = fault(
+    "kfp-api-deletes-no-pods",
+    "The role of the API server lets it make and change Workflows, and remove no pods",
+    &[Change::Merge(
+        object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "ml-pipeline"),
+        r#"{"rules": [
+            {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+            {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+            {"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]},
+            {"apiGroups": ["argoproj.io"], "resources": ["workflows"], "verbs": ["*"]},
+            {"apiGroups": ["kubeflow.org"], "resources": ["scheduledworkflows"], "verbs": ["*"]}]}"#,
+    )],
 );
 
 /// The registry of a run's images is out of reach.

@@ -7,7 +7,7 @@ use harness::{Check, Checked, Ctx, Explain, Level, Stop, check};
 use serde_json::{Value, json};
 
 use super::PIPELINES;
-use super::api::{get, post};
+use super::api::{ACCOUNT, get, post};
 use super::own::{
     EVERY, KNOWN_WITHIN, RUN_BOUND, RUN_WITHIN, experiment, home, made, named, pipeline, run, smallest, until,
 };
@@ -15,7 +15,9 @@ use crate::data::records::CONTEXT_OF_RUN;
 use crate::data::rows::{Database, select_in};
 use crate::faults::data as data_faults;
 use crate::faults::pipelines as faults;
+use crate::gateway::diagnose::{Cause, blame};
 use crate::objects::text;
+use crate::rights::{self, Ask};
 
 /// The checks.
 pub static CHECKS: &[Check] = &[
@@ -38,7 +40,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["KFP-020"])
     .writes()
     .within(Seconds(2 * RUN_BOUND))
-    .breaks_on(&[&faults::WORKFLOWS_STOPPED, &faults::AGENT_STOPPED]),
+    .breaks_on(&[&faults::WORKFLOWS_STOPPED, &faults::AGENT_STOPPED, &faults::RETRIES_REFUSED]),
     check(
         "KFP-047",
         "A task with the same inputs is not run again if its pipeline says so",
@@ -85,10 +87,29 @@ async fn retried(cx: &Ctx) -> Checked {
     let failing = pipeline("conformance-failing", "echo about to fail; exit 1", &cx.environment().run_id);
     let id = run(cx, &experiment, &failing).await?;
     let ended = until(cx, &id, &["FAILED"], RUN_WITHIN).await?;
-    post(cx, &format!("/runs/{id}:retry"), &json!({})).await?;
+    if let Err(stop) = post(cx, &format!("/runs/{id}:retry"), &json!({})).await {
+        return Err(blame(stop, powerless(cx).await));
+    }
     goes_on(cx, &id, &ended["state_history"]).await?;
     until(cx, &id, &["FAILED"], RUN_WITHIN).await?;
     Ok(())
+}
+
+/// What the API server may not do that a retry takes (`resource_manager.go`, RetryRun): it removes the pods that failed, and
+/// updates the Workflow.
+async fn powerless(cx: &Ctx) -> Checked<Option<Cause>> {
+    let namespace = &home(cx).await?;
+    let pods = Ask { verb: "delete", resource: "pods", namespace, ..Ask::default() };
+    let workflows = Ask { verb: "update", group: "argoproj.io", resource: "workflows", namespace, ..Ask::default() };
+    for ask in [pods, workflows] {
+        if !rights::allowed(cx, ACCOUNT, &ask).await? {
+            return Ok(Some(Cause::new(
+                format!("ClusterRole ml-pipeline lets too little: {ACCOUNT} may not {ask}"),
+                "apply ClusterRole ml-pipeline of kubeflow/manifests again",
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// Waits until a run that had ended is at work again, or has been: where answers are slow it may have ended once more, and

@@ -19,7 +19,7 @@ pub const API: &str = "/pipeline/apis/v2beta1";
 /// Where v1beta1 is.
 pub const OLD_API: &str = "/pipeline/apis/v1beta1";
 /// The account that the API server runs as.
-const ACCOUNT: &str = "system:serviceaccount:kubeflow:ml-pipeline";
+pub const ACCOUNT: &str = "system:serviceaccount:kubeflow:ml-pipeline";
 
 /// The role that gives owners and contributors their rights.
 const EDITORS: &str = "aggregate-to-kubeflow-pipelines-edit";

@@ -75,7 +75,7 @@ pub static CHECKS: &[Check] = &[
     .after(&["KFP-020"])
     .writes()
     .within(Seconds(RUN_BOUND + 90))
-    .breaks_on(&[&faults::SCHEDULES_STOPPED, &faults::SCHEDULES_POWERLESS]),
+    .breaks_on(&[&faults::SCHEDULES_STOPPED, &faults::SCHEDULES_POWERLESS, &faults::SCHEDULES_NAMELESS]),
 ];
 
 /// A recurring run that has fired, and is off.

@@ -72,7 +72,7 @@ fn checks(version: &Version) -> impl Iterator<Item = &'static Check> {
 /// The faults that fit a release and that one of its checks must notice, by name.
 fn faults(version: &Version) -> Vec<&'static Fault> {
     let mut faults: Vec<&'static Fault> = checks(version).flat_map(|check| check.breaks_on.iter().copied()).collect();
-    faults.retain(|fault| fault.applies_to(version.contract));
+    faults.retain(|fault| fault.applies_to(version));
     faults.sort_by_key(|fault| fault.name);
     faults.dedup_by_key(|fault| fault.name);
     faults

@@ -50,7 +50,7 @@ pub fn checks(version: &Version) -> impl Iterator<Item = &'static Check> {
 /// The faults that one of these checks must notice and that can be applied to a cluster and taken back, by name.
 pub fn faults(version: &Version) -> Vec<&'static Fault> {
     let mut faults: Vec<&'static Fault> = checks(version).flat_map(|check| check.breaks_on.iter().copied()).collect();
-    faults.retain(|fault| fault.applies_to(version.contract) && fault.is_portable() && fault.is_reversible());
+    faults.retain(|fault| fault.applies_to(version) && fault.is_portable() && fault.is_reversible());
     faults.sort_by_key(|fault| fault.name);
     faults.dedup_by_key(|fault| fault.name);
     faults

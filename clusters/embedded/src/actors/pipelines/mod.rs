@@ -21,6 +21,7 @@ mod reported;
 mod rows;
 mod runs;
 mod settings;
+mod shapes;
 mod specification;
 pub mod steps;
 pub mod trigger;

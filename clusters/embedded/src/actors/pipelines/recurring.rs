@@ -8,7 +8,7 @@ use super::call::{Call, field, now, shown, time};
 use super::listing::{self, Page, RECURRING_RUNS};
 use super::refusal::{Answered, Refusal, Within as _};
 use super::rows::{Row, number, object, text};
-use super::{experiments, runs, trigger, workflows};
+use super::{experiments, runs, shapes, trigger, workflows};
 
 const NO_NAMESPACE: &str = "a recurring run cannot have an empty namespace in multi-user mode";
 /// How many runs of one schedule may go at once; the wording is upstream's, typing error included.
@@ -53,7 +53,7 @@ fn make_it(call: &Call, body: &Value, concurrency: i64, trigger: &trigger::Sent)
         refusal.into_internal("Failed to create a recurring run with an invalid pipeline spec manifest")
     })?;
     source.specification.takes(body.pointer("/runtime_config/parameters").unwrap_or(&Value::Null))?;
-    let enabled = field(body, "/mode") != "DISABLE";
+    let enabled = field(body, "/mode") == "ENABLE";
     let account = Some(field(body, "/service_account")).filter(|name| !name.is_empty());
     let account = account.unwrap_or(&call.settings.runner);
     call.own_right("create", "kubeflow.org", "scheduledworkflows", &namespace)?;
@@ -228,6 +228,6 @@ fn shape(row: &Row) -> Value {
     if is_set(row, "NoCatchup") {
         job["no_catchup"] = json!(true);
     }
-    runs::source_shape(row, &mut job);
+    shapes::source(row, &mut job);
     shown(job)
 }

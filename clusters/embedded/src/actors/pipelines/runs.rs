@@ -4,13 +4,14 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Call, field, id, now, shown, time};
+use super::call::{Call, field, id, now, shown};
 use super::listing::{self, Page, RUNS};
 use super::packages;
 use super::refusal::{Answered, Refusal, Within as _};
-use super::rows::{Row, Rows, number, object, text};
+use super::rows::{Row, Rows, object, text};
 use super::specification::Specification;
-use super::{experiments, workflows};
+use super::steps::pods;
+use super::{experiments, shapes, workflows};
 use crate::platform::World;
 
 const NO_NAMESPACE: &str = "A run cannot have an empty namespace in multi-user mode";
@@ -44,7 +45,7 @@ impl Source {
 /// `POST /runs`.
 pub fn create(call: &Call) -> Answered {
     let row = make(call, &call.json()?)?;
-    shape(call, &row)
+    shapes::run(call, &row)
 }
 
 /// Makes the run that a body describes.
@@ -179,8 +180,8 @@ pub fn source(call: &Call, body: &Value) -> Answered<Source> {
 /// `GET /runs`.
 pub fn list(call: &Call, namespace: &str) -> Answered {
     let page = page(call, namespace, &call.asked("experiment_id"))?;
-    let shapes: Vec<Value> = page.rows.iter().map(|row| shape(call, row)).collect::<Answered<_>>()?;
-    Ok(shown(json!({"runs": shapes, "total_size": page.total, "next_page_token": page.next})))
+    let shown_runs: Vec<Value> = page.rows.iter().map(|row| shapes::run(call, row)).collect::<Answered<_>>()?;
+    Ok(shown(json!({"runs": shown_runs, "total_size": page.total, "next_page_token": page.next})))
 }
 
 /// The page that a call asks for, of the runs of a namespace or of an experiment.
@@ -216,7 +217,7 @@ fn list_denied(namespace: &str) -> String {
 /// `GET /runs/{id}`.
 pub fn get(call: &Call, id: &str) -> Answered {
     let row = read(call, id)?;
-    shape(call, &row)
+    shapes::run(call, &row)
 }
 
 /// A run that the caller may see.
@@ -258,6 +259,9 @@ pub fn terminate(call: &Call, id: &str) -> Answered {
     if changed == 0 {
         return Err(Refusal::invalid(format!("Failed to terminate run {id}. Row not found")).within(what));
     }
+    let why = format!("Failed to terminate run {id} due to error terminating its workflow");
+    let right = call.own_right("patch", workflows::GROUP, "workflows", text(&row, "Namespace"));
+    right.map_err(|refusal| refusal.into_internal(&why)).within(what)?;
     workflows::stop(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
     Ok(json!({}))
 }
@@ -276,7 +280,19 @@ pub fn retry(call: &Call, id: &str) -> Answered {
         let refusal = Refusal::bad_request("Workflow must be Failed/Error to retry", "workflow cannot be retried");
         return Err(refusal.within(&format!("Failed to retry run {id}")).within(what));
     }
-    workflows::restart(&call.visit.world, text(&row, "Namespace"), text(&row, "Name"));
+    let (space, workflow) = (text(&row, "Namespace"), text(&row, "Name"));
+    let failed = pods::failed(&call.visit.world, space, workflow);
+    if !failed.is_empty() {
+        let why =
+            format!("Failed to retry run {id} due to error cleaning up the failed pods from the previous attempt");
+        let right = call.own_right("delete", "", "pods", space);
+        right.map_err(|refusal| refusal.into_internal("Failed to delete pods").into_internal(&why)).within(what)?;
+        pods::remove(&call.visit.world, space, &failed);
+    }
+    let why = format!("Failed to retry run {id} due to error updating and creating a workflow");
+    let right = call.own_right("update", workflows::GROUP, "workflows", space);
+    right.map_err(|refusal| refusal.into_internal(&why)).within(what)?;
+    workflows::restart(&call.visit.world, space, workflow);
     let history = json!([{"UpdateTimeInSec": now(), "State": "RUNNING", "Error": null}]);
     let statement = "UPDATE run_details SET Conditions = 'Running', State = 'RUNNING', FinishedAtInSec = 0, \
                      StateHistory = ? WHERE UUID = ?";
@@ -311,63 +327,4 @@ pub fn reached(call: &Call, id: &str, verb: &str, what: &str) -> Answered<Row> {
 fn in_namespace(call: &Call, verb: &str, namespace: &str, id: &str, name: &str) -> Answered<()> {
     let why = format!("Failed to access run {id}. Check if you have access to namespace {namespace}");
     call.may(verb, "runs", namespace, name).within(&why)
-}
-
-fn shape(call: &Call, row: &Row) -> Answered {
-    let parsed = |column: &str| serde_json::from_str::<Value>(text(row, column)).unwrap_or_default();
-    let mut run = json!({
-        "experiment_id": text(row, "ExperimentUUID"), "run_id": text(row, "UUID"),
-        "display_name": text(row, "DisplayName"), "storage_state": text(row, "StorageState"),
-        "description": text(row, "Description"), "service_account": text(row, "ServiceAccount"),
-        "created_at": time(number(row, "CreatedAtInSec")), "scheduled_at": time(number(row, "ScheduledAtInSec")),
-        "finished_at": time(number(row, "FinishedAtInSec")), "state": text(row, "State"),
-        "recurring_run_id": text(row, "JobUUID"), "state_history": history(&parsed("StateHistory")),
-    });
-    source_shape(row, &mut run);
-    let query = "SELECT * FROM tasks WHERE RunUUID = ? ORDER BY CreatedTimestamp, rowid";
-    let tasks = call.rows.select("Failed to list tasks", query, &[text(row, "UUID").to_owned().into()])?;
-    if !tasks.is_empty() {
-        run["run_details"] = json!({"task_details": tasks.iter().map(task_shape).collect::<Vec<_>>()});
-    }
-    Ok(shown(run))
-}
-
-/// Pipeline, parameters and root of a run or recurring run.
-pub fn source_shape(row: &Row, into: &mut Value) {
-    let parsed = |column: &str| serde_json::from_str::<Value>(text(row, column)).unwrap_or_default();
-    match (text(row, "PipelineId"), text(row, "PipelineVersionId")) {
-        ("", "") => into["pipeline_spec"] = parsed("PipelineSpecManifest"),
-        (pipeline, version) => {
-            into["pipeline_version_reference"] =
-                shown(json!({"pipeline_id": pipeline, "pipeline_version_id": version}));
-        }
-    }
-    let mut config = json!({"pipeline_root": text(row, "PipelineRoot")});
-    let parameters = parsed("RuntimeParameters");
-    if parameters.as_object().is_some_and(|parameters| !parameters.is_empty()) {
-        config["parameters"] = parameters;
-    }
-    let config = shown(config);
-    if config != json!({}) {
-        into["runtime_config"] = config;
-    }
-}
-
-fn history(kept: &Value) -> Vec<Value> {
-    let entries = kept.as_array().into_iter().flatten();
-    entries
-        .map(|entry| json!({"update_time": time(entry["UpdateTimeInSec"].as_i64().unwrap_or_default()), "state": entry["State"]}))
-        .collect()
-}
-
-fn task_shape(row: &Row) -> Value {
-    let at = |column: &str| time(number(row, column));
-    let pods = serde_json::from_str::<Value>(text(row, "ChildrenPods")).unwrap_or_default();
-    let pods = pods.as_array().into_iter().flatten().map(|pod| json!({"pod_name": pod})).collect::<Vec<_>>();
-    shown(json!({
-        "run_id": text(row, "RunUUID"), "task_id": text(row, "UUID"), "display_name": text(row, "Name"),
-        "create_time": at("CreatedTimestamp"), "start_time": at("StartedTimestamp"),
-        "end_time": at("FinishedTimestamp"), "state": text(row, "State"), "child_tasks": pods,
-        "state_history": history(&serde_json::from_str::<Value>(text(row, "StateHistory")).unwrap_or_default()),
-    }))
 }

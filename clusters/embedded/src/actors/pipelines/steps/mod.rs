@@ -6,23 +6,24 @@
 //!
 //! Source: kubeflow/pipelines 2.0.5, 2.3.0 and 2.5.0 `backend/src/v2/{driver,component,objectstore,cacheutils}`.
 
+mod archive;
+mod cache;
 mod dag;
-mod pods;
+pub mod pods;
 mod values;
 
 use serde_json::{Map, Value, json};
 
 use super::report;
-use super::rows::{Rows, object};
+use super::rows::Rows;
 use super::workflows::RUN_LABEL;
 use crate::access::{Attributes, UserInfo, authorize};
 use crate::actors::ml_metadata::{self, Execution, Records};
 use crate::actors::object_store::{self, Credentials};
 use crate::kubelet::environment;
-use crate::object::{label, list, name, namespace, text};
+use crate::object::{label, list, namespace, text};
 use crate::platform::World;
 use crate::store::Key;
-use crate::switches;
 
 use dag::{Task, tasks};
 use values::Given;
@@ -35,9 +36,6 @@ const STORE: (&str, &str) = ("minio-service.kubeflow", "9000");
 const SECRET: &str = "mlpipeline-minio-artifact";
 /// Where results go unless ConfigMap `kfp-launcher` or the run says otherwise.
 const ROOT: &str = "minio://mlpipeline/v2/artifacts";
-
-/// Switch: no result is found again.
-const CACHE_FORGETS: &str = "pipelines-cache-forgets";
 
 /// Why a run fails: the step, and what it printed last.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -292,72 +290,5 @@ impl<'a> Work<'a> {
         given.parameters(task, &ran.files);
         self.remember(&fingerprint, execution);
         Ok(false)
-    }
-
-    /// What Argo's executor keeps of a pod's output, where ConfigMap `workflow-controller-configmap` says.
-    fn archive(&self, keys: &Credentials, pod: &str, printed: &[u8]) {
-        let Some((place, bucket, format)) = self.repository() else { return };
-        let made: Vec<&str> = text(self.run.workflow, "/metadata/creationTimestamp").split(['-', 'T']).collect();
-        let [year, month, day, ..] = made.as_slice() else { return };
-        let folder = [
-            ("{{workflow.name}}", name(self.run.workflow)),
-            ("{{workflow.namespace}}", self.run.namespace),
-            ("{{workflow.creationTimestamp.Y}}", *year),
-            ("{{workflow.creationTimestamp.m}}", *month),
-            ("{{workflow.creationTimestamp.d}}", *day),
-            ("{{pod.name}}", pod),
-        ]
-        .iter()
-        .fold(format, |format, (placeholder, value)| format.replace(placeholder, value));
-        let (host, port) = place.split_once(':').unwrap_or((&place, "9000"));
-        let kept = object_store::reach(self.world, self.run.namespace, (host, port), keys)
-            .map_err(|error| error.to_string())
-            .and_then(|store| {
-                let key = format!("{folder}/main.log");
-                store.put(&bucket, &key, "text/plain", printed.to_vec()).map_err(|error| error.to_string())
-            });
-        if let Err(why) = kept {
-            tracing::debug!(%why, "not archived");
-        }
-    }
-
-    /// Endpoint, bucket and format of the keys of Argo's artifact repository, if logs are kept in one.
-    fn repository(&self) -> Option<(String, String, String)> {
-        let map = Key::new("", "configmaps", "kubeflow", "workflow-controller-configmap");
-        let map = self.world.store.get(&map)?;
-        let repository: Value = serde_saphyr::from_str(text(&map, "/data/artifactRepository")).ok()?;
-        let of = |pointer: &str| text(&repository, pointer).to_owned();
-        (repository["archiveLogs"] == json!(true)).then(|| (of("/s3/endpoint"), of("/s3/bucket"), of("/s3/keyFormat")))
-    }
-
-    /// The last execution with these inputs, outputs and command, of this pipeline in this namespace.
-    fn cached(&self, fingerprint: &str) -> Option<i64> {
-        if switches::is_on(&self.world.store, CACHE_FORGETS) {
-            return None;
-        }
-        let query = "SELECT MLMDExecutionID FROM tasks WHERE Fingerprint = ? AND PipelineName = ? AND Namespace = ? \
-                     ORDER BY CreatedTimestamp DESC, rowid DESC LIMIT 1";
-        let pipeline = format!("pipeline/{}", self.run.pipeline);
-        let values = [fingerprint.to_owned().into(), pipeline.into(), self.run.namespace.to_owned().into()];
-        let found = self.rows()?.select("failed to list tasks", query, &values).ok()?;
-        super::rows::text(found.first()?, "MLMDExecutionID").parse().ok()
-    }
-
-    /// Notes an execution for those that come with the same fingerprint.
-    fn remember(&self, fingerprint: &str, execution: i64) {
-        let Some(rows) = self.rows().filter(|_| !fingerprint.is_empty()) else { return };
-        let at = super::call::now();
-        let row = object(json!({
-            "UUID": super::call::id(), "Namespace": self.run.namespace, "PipelineName": format!("pipeline/{}", self.run.pipeline),
-            "RunUUID": self.run.id, "PodName": "", "MLMDExecutionID": execution.to_string(), "CreatedTimestamp": at,
-            "StartedTimestamp": at, "FinishedTimestamp": at, "Fingerprint": fingerprint, "Name": "",
-            "ParentTaskUUID": "", "State": "", "StateHistory": "[]", "ChildrenPods": "[]",
-        }));
-        let kept = rows.insert("failed to create task", "tasks", &row, |error| {
-            super::refusal::Refusal::internal(error.to_string())
-        });
-        if let Err(refusal) = kept {
-            tracing::debug!(why = refusal.message(), "not remembered");
-        }
     }
 }

@@ -8,10 +8,12 @@ use super::Run;
 use crate::controllers::bootstrap::{CONTROL_PLANE_NODE, NODE_ADDRESS};
 use crate::controllers::owned::controller_reference;
 use crate::kubelet::streams::Written;
-use crate::object::{name, text, uid};
+use crate::object::{label, name, text, uid};
 use crate::platform::World;
 use crate::store::{Key, now};
 
+/// Which Workflow a pod belongs to.
+const WORKFLOW_LABEL: &str = "workflows.argoproj.io/workflow";
 /// The templates that pods are named after.
 pub(super) const DAG_DRIVER: &str = "system-dag-driver";
 pub(super) const CONTAINER_DRIVER: &str = "system-container-driver";
@@ -34,6 +36,22 @@ pub(super) fn begin(world: &World, run: &Run<'_>, container: &Value) {
 /// Stops the pod that [`begin`] has begun.
 pub(super) fn stop(world: &World, run: &Run<'_>) {
     let _gone = world.store.delete(&Key::new("", "pods", run.namespace, &unended(run.workflow)));
+}
+
+/// The names of the pods of a Workflow that have failed.
+pub fn failed(world: &World, namespace: &str, workflow: &str) -> Vec<String> {
+    let pods = world.store.list("", "pods", Some(namespace));
+    pods.iter()
+        .filter(|pod| text(pod, "/status/phase") == "Failed" && label(pod, WORKFLOW_LABEL) == Some(workflow))
+        .map(|pod| name(pod).to_owned())
+        .collect()
+}
+
+/// Removes pods.
+pub fn remove(world: &World, namespace: &str, names: &[String]) {
+    for name in names {
+        let _gone = world.store.delete(&Key::new("", "pods", namespace, name));
+    }
 }
 
 fn unended(workflow: &Value) -> String {
@@ -81,7 +99,7 @@ fn pod_of(run: &Run<'_>, pod: &str, container: &Value, completed: bool) -> Value
             "labels": {
                 "pipeline/runid": run.id, "pipelines.kubeflow.org/v2_component": "true",
                 "workflows.argoproj.io/completed": completed.to_string(),
-                "workflows.argoproj.io/workflow": name(run.workflow),
+                WORKFLOW_LABEL: name(run.workflow),
             },
             "annotations": {"pipelines.kubeflow.org/v2_component": "true", "sidecar.istio.io/inject": "false"},
             "ownerReferences": [controller_reference(run.workflow, "argoproj.io/v1alpha1", "Workflow")],
