@@ -171,12 +171,17 @@ async fn kept(cx: &Ctx) -> Checked {
 async fn create(cx: &Ctx, name: &str, body: &Value) -> Checked {
     let session = cx.user_session().await?;
     let answer = session.request(Method::POST, CREATE).json(body).send().await?;
+    let said = answer.json().unwrap_or_default();
+    // It was free a moment ago: another run, or the user themselves in a browser. What is theirs is not touched.
+    if answer.status.as_u16() == 403 && objects::text(&said, "/error").ends_with("already exists") {
+        let message = format!("somebody else made a Profile {name} in this very moment");
+        return Err(Stop::errored("precondition", message).fix("run it again when no other run is under way"));
+    }
     let profile = objects::get(cx, PROFILE, "", name).await?;
     if let Some(profile) = profile.clone() {
         cx.adopt(profile).await?;
     }
     let wanted = format!("\"Created namespace {name}\", and a Profile that {} owns", cx.user().email);
-    let said = answer.json().unwrap_or_default();
     let Some(profile) =
         profile.filter(|_| answer.status.is_success() && objects::text(&said, "/message").contains(name))
     else {
