@@ -55,7 +55,7 @@ pub static CHECKS: &[Check] = &[
     )
     .explain(Explain {
         what: "In a namespace of the run's own, the policy, both accounts and the three bindings are deleted one by one; \
-               each is there again within 15 s.",
+               each is there again within 30 s.",
         why: "An owner may delete bindings, and a clean-up script deletes more. A platform that does not repair itself \
               locks its users out until somebody notices.",
         fix: "The controller watches what it owns; see whether it runs and may list and watch these kinds.",
@@ -75,7 +75,7 @@ pub static CHECKS: &[Check] = &[
     )
     .explain(Explain {
         what: "In a namespace of the run's own, the policy is opened for everyone and another user is put into \
-               namespaceAdmin and default-editor; each is set right within 15 s. Annotations are not: the controller \
+               namespaceAdmin and default-editor; each is set right within 30 s. Annotations are not: the controller \
                leaves them.",
         why: "An owner may edit bindings. What they change must not outlive the controller's next look.",
         fix: "See whether the controller runs and may update these kinds.",
@@ -96,7 +96,7 @@ pub static CHECKS: &[Check] = &[
     )
     .explain(Explain {
         what: "A Profile of the run's own asks for a quota, for another, and for none: ResourceQuota kf-resource-quota is \
-               made, changed and removed, each within 15 s.",
+               made, changed and removed, each within 30 s.",
         why: "Quotas are how a platform is shared. One that stays behind blocks the tenant, one that is not made lets \
               them take everything.",
         fix: "See whether the controller runs and may change ResourceQuotas.",

@@ -69,7 +69,7 @@ pub static CHECKS: &[Check] = &[
         |cx| Box::pin(new_owner(cx)),
     )
     .explain(Explain {
-        what: "The owner of a Profile of the run's own is changed, and the annotation owner of its namespace: within 15 s \
+        what: "The owner of a Profile of the run's own is changed, and the annotation owner of its namespace: within 30 s \
                the new owner has the binding, the policy and the right to create notebooks, and the old one has none of \
                them. The annotations user of both objects keep the old name, which KFAM goes by.",
         why: "When people change teams, the old owner must lose access with the change, not with the next clean-up.",
