@@ -5,6 +5,8 @@
 
 #[path = "bad_input/command_line.rs"]
 mod command_line;
+#[path = "bad_input/experiments.rs"]
+mod experiments;
 #[path = "bad_input/gateways.rs"]
 mod gateways;
 #[path = "bad_input/kind.rs"]

@@ -4,7 +4,7 @@ use harness::fault::{Ref, fault, object};
 use harness::{Change, Fault};
 
 use super::deployment;
-use super::pipelines::{RESTART, STOPPED};
+use super::pipelines::{OTHER_MYSQL, OTHER_MYSQL_SERVICE, RESTART, STOPPED};
 
 const API: Ref = deployment("kubeflow", "ml-pipeline");
 const MINIO: Ref = deployment("kubeflow", "minio");
@@ -79,20 +79,8 @@ pub static METADATA_ELSEWHERE: Fault = fault(
     "kfp-metadata-elsewhere",
     "ML Metadata uses another MySQL than the bundled one",
     &[
-        Change::Create(
-            r#"{"apiVersion": "v1", "kind": "Service",
-                "metadata": {"name": "mysql-elsewhere", "namespace": "kubeflow"},
-                "spec": {"selector": {"app": "mysql-elsewhere"}, "ports": [{"port": 3306, "targetPort": 3306}]}}"#,
-        ),
-        Change::Create(
-            r#"{"apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": {"name": "mysql-elsewhere", "namespace": "kubeflow"},
-                "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "mysql-elsewhere"}},
-                  "template": {"metadata": {"labels": {"app": "mysql-elsewhere", "sidecar.istio.io/inject": "false"}},
-                    "spec": {"containers": [{"name": "mysql", "image": "mysql:8.0.29",
-                      "env": [{"name": "MYSQL_ALLOW_EMPTY_PASSWORD", "value": "true"}],
-                      "ports": [{"containerPort": 3306}]}]}}}}"#,
-        ),
+        OTHER_MYSQL_SERVICE,
+        OTHER_MYSQL,
         Change::Patch(
             METADATA,
             r#"[{"op": "add", "path": "/spec/template/spec/containers/0/env/-",

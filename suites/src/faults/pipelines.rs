@@ -72,25 +72,30 @@ pub static DATABASE_EMPTIED: Fault = fault(
     )],
 );
 
+/// The name of a MySQL that does not come with the platform.
+pub(super) const OTHER_MYSQL_SERVICE: Change = Change::Create(
+    r#"{"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "mysql-elsewhere", "namespace": "kubeflow"},
+        "spec": {"selector": {"app": "mysql-elsewhere"}, "ports": [{"port": 3306, "targetPort": 3306}]}}"#,
+);
+/// That MySQL, which keeps nothing.
+pub(super) const OTHER_MYSQL: Change = Change::Create(
+    r#"{"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "mysql-elsewhere", "namespace": "kubeflow"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "mysql-elsewhere"}},
+          "template": {"metadata": {"labels": {"app": "mysql-elsewhere", "sidecar.istio.io/inject": "false"}},
+            "spec": {"containers": [{"name": "mysql", "image": "mysql:8.0.29",
+              "env": [{"name": "MYSQL_ALLOW_EMPTY_PASSWORD", "value": "true"}],
+              "ports": [{"containerPort": 3306}]}]}}}}"#,
+);
+
 /// The API server keeps its rows in a database that nobody backs up.
 pub static ROWS_ELSEWHERE: Fault = fault(
     "kfp-rows-elsewhere",
     "The API server uses another MySQL than the bundled one",
     &[
-        Change::Create(
-            r#"{"apiVersion": "v1", "kind": "Service",
-                "metadata": {"name": "mysql-elsewhere", "namespace": "kubeflow"},
-                "spec": {"selector": {"app": "mysql-elsewhere"}, "ports": [{"port": 3306, "targetPort": 3306}]}}"#,
-        ),
-        Change::Create(
-            r#"{"apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": {"name": "mysql-elsewhere", "namespace": "kubeflow"},
-                "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "mysql-elsewhere"}},
-                  "template": {"metadata": {"labels": {"app": "mysql-elsewhere", "sidecar.istio.io/inject": "false"}},
-                    "spec": {"containers": [{"name": "mysql", "image": "mysql:8.0.29",
-                      "env": [{"name": "MYSQL_ALLOW_EMPTY_PASSWORD", "value": "true"}],
-                      "ports": [{"containerPort": 3306}]}]}}}}"#,
-        ),
+        OTHER_MYSQL_SERVICE,
+        OTHER_MYSQL,
         Change::Merge(
             object("v1", "ConfigMap", "kubeflow", "pipeline-install-config"),
             r#"{"data":{"mysqlHost":"mysql-elsewhere"}}"#,

@@ -118,11 +118,22 @@ pub enum Passes {
     Perhaps,
 }
 
-/// A pod of an experiment that waits for its image.
+/// A pod of an experiment that waits for its image, or that its proxy keeps from ending.
 async fn waiting(cx: &Ctx, namespace: &str, experiment: &str) -> Checked<Option<(Cause, Passes)>> {
     let mut pods = objects::within(cx, POD, namespace).await?;
     pods.retain(|pod| label(pod, OF) == experiment);
     for pod in &pods {
+        if is_held_by_proxy(pod) {
+            let cause = Cause::new(
+                format!(
+                    "Pod {namespace}/{}: its work has ended, and its istio-proxy goes on, so that its job never ends",
+                    name(pod)
+                ),
+                "label the pods of the trial template sidecar.istio.io/inject: \"false\"",
+            );
+            // istiod may have been told to let proxies end with their pod's work, after a while.
+            return Ok(Some((cause, Passes::Perhaps)));
+        }
         for status in items(&pod.data, "/status/containerStatuses") {
             let reason = text(status, "/state/waiting/reason");
             let passes = match reason {
@@ -140,6 +151,14 @@ async fn waiting(cx: &Ctx, namespace: &str, experiment: &str) -> Checked<Option<
         }
     }
     Ok(None)
+}
+
+/// Whether all containers of a pod have ended but its proxy. One that is a native sidecar, an init container, ends with them.
+fn is_held_by_proxy(pod: &DynamicObject) -> bool {
+    let statuses = items(&pod.data, "/status/containerStatuses");
+    let (proxy, others): (Vec<_>, Vec<_>) = statuses.iter().partition(|one| text(one, "/name") == "istio-proxy");
+    let goes_on = proxy.iter().any(|one| one.pointer("/state/running").is_some());
+    goes_on && !others.is_empty() && others.iter().all(|one| one.pointer("/state/terminated").is_some())
 }
 
 async fn in_config(cx: &Ctx, image: &str) -> Checked<bool> {
@@ -275,7 +294,32 @@ pub fn keeps_out(pod: &DynamicObject) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_of;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_outlives_the_work_of_its_pod_is_told_from_one_at_work() {
+        let container = |name: &str, state: &str| json!({"name": name, "state": {state: {}}});
+        let pod = |statuses: &[Value], init: &[Value]| -> DynamicObject {
+            let status = json!({"containerStatuses": statuses, "initContainerStatuses": init});
+            serde_json::from_value(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {}, "status": status}))
+                .unwrap()
+        };
+        let (ended, proxy) = (container("main", "terminated"), container("istio-proxy", "running"));
+        let collector = |state: &str| container("metrics-logger-and-collector", state);
+        assert!(is_held_by_proxy(&pod(&[ended.clone(), collector("terminated"), proxy.clone()], &[])));
+        for (statuses, init) in [
+            (vec![ended.clone(), collector("running"), proxy.clone()], vec![]),
+            (vec![ended.clone(), container("istio-proxy", "terminated")], vec![]),
+            (vec![ended], vec![proxy.clone()]),
+            (vec![container("main", "waiting"), proxy.clone()], vec![]),
+            (vec![proxy], vec![]),
+            (vec![], vec![]),
+        ] {
+            assert!(!is_held_by_proxy(&pod(&statuses, &init)), "{statuses:?} {init:?}");
+        }
+    }
 
     #[test]
     fn a_complaint_of_an_experiment_whose_name_begins_alike_is_not_this_one_s() {
