@@ -40,6 +40,13 @@ pub const CONTROLLER_ACCOUNT: &str = "system:serviceaccount:kubeflow:profiles-co
 /// What binds it to its rights.
 pub const CONTROLLER_BINDING: &str = "profiles-cluster-rolebinding";
 
+/// The Profiles that the run's user owns, whoever made them.
+pub async fn owned_by_user(cx: &Ctx) -> Checked<Vec<DynamicObject>> {
+    let mut profiles = objects::all(cx, PROFILE).await?;
+    profiles.retain(|profile| owner(profile) == ("User", cx.user().email.as_str()));
+    Ok(profiles)
+}
+
 /// Whether a Profile is the site's, and stays: none that is leaving, and none of this run's or another's, which come and go.
 /// What the dashboard makes for a check has a run's name and no label.
 #[must_use]

@@ -2,7 +2,8 @@
 //!
 //! A refusal often needs the head alone. A connection of HTTP/1 is of further use only once the rest of the request has been
 //! taken in: Go's net/http does that before it answers (`server.go`, `maxPostHandlerReadBytes`: 256 KiB at most), and
-//! Envoy reads on while its filters decide. Where the rest does not come, both say `connection: close`. hyper reads once,
+//! Envoy reads on while its filters decide. Where the rest does not come, both say `connection: close` (Envoy:
+//! `source/common/http/conn_manager_impl.cc`, where the response comes before the request is complete). hyper reads once,
 //! then closes without saying so, and whoever sends another request at that moment gets no answer.
 
 use std::pin::Pin;

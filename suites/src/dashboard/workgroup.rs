@@ -5,13 +5,12 @@ use std::time::Duration;
 use harness::check::source;
 use harness::context::Seen;
 use harness::{Check, Checked, Ctx, Explain, Level, Severity, Stop, check};
-use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::api;
 use crate::faults::{dashboard as faults, gateway};
 use crate::gateway::diagnose::{Cause, blame, pods_behind};
-use crate::objects::{self, AUTHORIZATION_POLICY, PROFILE, VIRTUAL_SERVICE};
+use crate::objects::{self, AUTHORIZATION_POLICY, VIRTUAL_SERVICE};
 use crate::tenants;
 
 /// How long a new namespace may take to show.
@@ -124,25 +123,15 @@ async fn unanswered(cx: &Ctx, stop: Stop) -> Stop {
     tenants::blamed(cx, stop).await
 }
 
-/// The Profiles that the run's user owns.
-async fn of_user(cx: &Ctx) -> Checked<Vec<DynamicObject>> {
-    let mut profiles = objects::all(cx, PROFILE).await?;
-    profiles.retain(|profile| {
-        objects::text(&profile.data, "/spec/owner/kind") == "User"
-            && objects::text(&profile.data, "/spec/owner/name") == cx.user().email
-    });
-    Ok(profiles)
-}
-
-/// The names of those that the user owns and that do not come and go.
+/// The names of the Profiles that the run's user owns and that do not come and go.
 async fn owned(cx: &Ctx) -> Checked<Vec<String>> {
-    let mine = of_user(cx).await?;
+    let mine = tenants::owned_by_user(cx).await?;
     Ok(mine.iter().filter(|profile| tenants::stays(profile)).map(|profile| objects::name(profile).to_owned()).collect())
 }
 
 /// Whether the user owns a Profile, where that can be told: one that comes or goes may count already, or no more.
 async fn owns(cx: &Ctx) -> Checked<Option<bool>> {
-    let mine = of_user(cx).await?;
+    let mine = tenants::owned_by_user(cx).await?;
     let surely = mine.iter().any(tenants::stays);
     Ok((surely || mine.is_empty()).then_some(surely))
 }

@@ -114,7 +114,7 @@ pub async fn of(cx: &Ctx, namespace: &str, experiment: &str) -> Checked<Option<(
 pub enum Passes {
     /// Somebody has to do something.
     Never,
-    /// A registry may answer again.
+    /// A registry may answer again; a proxy whose work is done may yet be ended by somebody.
     Perhaps,
 }
 
@@ -131,7 +131,6 @@ async fn waiting(cx: &Ctx, namespace: &str, experiment: &str) -> Checked<Option<
                 ),
                 "label the pods of the trial template sidecar.istio.io/inject: \"false\"",
             );
-            // istiod may have been told to let proxies end with their pod's work, after a while.
             return Ok(Some((cause, Passes::Perhaps)));
         }
         for status in items(&pod.data, "/status/containerStatuses") {
@@ -153,7 +152,8 @@ async fn waiting(cx: &Ctx, namespace: &str, experiment: &str) -> Checked<Option<
     Ok(None)
 }
 
-/// Whether all containers of a pod have ended but its proxy. One that is a native sidecar, an init container, ends with them.
+/// Whether all containers of a pod have ended but its proxy. A native sidecar, which is an init container, is ended with
+/// them (Kubernetes enhancement 753).
 fn is_held_by_proxy(pod: &DynamicObject) -> bool {
     let statuses = items(&pod.data, "/status/containerStatuses");
     let (proxy, others): (Vec<_>, Vec<_>) = statuses.iter().partition(|one| text(one, "/name") == "istio-proxy");

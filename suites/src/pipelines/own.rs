@@ -15,7 +15,7 @@ use super::leftovers::{Cleared, description};
 use super::obstacles::{hindered, obstacle, stalled};
 use crate::gateway::diagnose::blame;
 use crate::images::BUSYBOX;
-use crate::objects::{self, PROFILE, name, text};
+use crate::objects::{self, name, text};
 use crate::patience::Patience;
 use crate::tenants;
 
@@ -31,12 +31,8 @@ pub const EVERY: Duration = Duration::from_millis(100);
 
 /// A namespace that the run's user owns: one that is there, or else one made for the run.
 pub async fn home(cx: &Ctx) -> Checked<String> {
-    let profiles = objects::all(cx, PROFILE).await?;
-    let mine = profiles.iter().find(|profile| {
-        let owner = (text(&profile.data, "/spec/owner/kind"), text(&profile.data, "/spec/owner/name"));
-        owner == ("User", cx.user().email.as_str()) && tenants::stays(profile)
-    });
-    match mine {
+    let mine = tenants::owned_by_user(cx).await?;
+    match mine.iter().find(|profile| tenants::stays(profile)) {
         Some(profile) => Ok(name(profile).to_owned()),
         None => tenants::of_user(cx).await,
     }

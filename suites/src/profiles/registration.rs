@@ -172,7 +172,8 @@ async fn create(cx: &Ctx, name: &str, body: &Value) -> Checked {
     let session = cx.user_session().await?;
     let answer = session.request(Method::POST, CREATE).json(body).send().await?;
     let said = answer.json().unwrap_or_default();
-    // It was free a moment ago: another run, or the user themselves in a browser. What is theirs is not touched.
+    // It was free a moment ago: another run, or the user themselves in a browser. What is theirs is not touched. The words are
+    // those of the Kubernetes API, which KFAM passes on with 403 (kubeflow/kubeflow `components/access-management`).
     if answer.status.as_u16() == 403 && objects::text(&said, "/error").ends_with("already exists") {
         let message = format!("somebody else made a Profile {name} in this very moment");
         return Err(Stop::errored("precondition", message).fix("run it again when no other run is under way"));

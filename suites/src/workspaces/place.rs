@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use harness::fixtures::Fixture;
 use harness::{Checked, Ctx, Stop};
-use kube::api::DynamicObject;
 
-use crate::objects::{self, PROFILE, text};
+use crate::objects;
 use crate::tenants;
 
 /// How often is looked.
@@ -51,9 +50,8 @@ pub async fn foreign(cx: &Ctx) -> Checked<String> {
 
 /// A namespace that the run's user owns already, for what must not write.
 pub async fn existing(cx: &Ctx) -> Checked<String> {
-    let profiles = objects::all(cx, PROFILE).await?;
-    let mine = |profile: &&DynamicObject| text(&profile.data, "/spec/owner/name") == cx.user().email;
-    let found = profiles.iter().filter(mine).find(|profile| tenants::stays(profile));
+    let mine = tenants::owned_by_user(cx).await?;
+    let found = mine.iter().find(|profile| tenants::stays(profile));
     found.map(|profile| objects::name(profile).to_owned()).ok_or_else(|| {
         Stop::errored("precondition", format!("{} owns no Profile", cx.user().email))
             .fix("let the run log in as a user who has a namespace (--user), or make them one")
